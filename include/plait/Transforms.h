@@ -1,0 +1,52 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every rewrite as a plain function, for embedders without a pass manager. None
+// owns the module it works in, except fuseForward, which adds functions to it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_TRANSFORMS_H
+#define PLAIT_TRANSFORMS_H
+
+#include "plait/Analysis/UpdateDependence.h"
+#include "plait/Dialect/Train/Train.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace plait {
+
+/// Sets `train.placement` on every update of `step`; what `policy` cannot
+/// place stays at baseline, with a remark.
+void placeUpdates(mlir::FunctionOpInterface step, train::Placement policy,
+                  const UpdateDependence &dependence);
+
+/// Moves the updates of `step` with placement `backward` to where their windows
+/// start, and writes clusters.
+void fuseBackward(mlir::FunctionOpInterface step);
+
+/// Rewrites `step` into `@<name>_first`, `@<name>` and `@<name>_flush`. Fails,
+/// changing nothing, where an update's parameter or state is no argument of
+/// the step or its next value has other users.
+mlir::LogicalResult fuseForward(mlir::ModuleOp module,
+                                mlir::FunctionOpInterface step);
+
+/// Gives each consumer below `root` its own tensor.empty and linalg.fill.
+void localizeInits(mlir::Operation *root);
+
+/// Tiles and inlines one cluster.
+mlir::LogicalResult fuseCluster(mlir::RewriterBase &rewriter,
+                                train::ClusterOp cluster, int64_t panelBytes);
+
+/// Replaces an update by the linalg ops it stands for.
+mlir::LogicalResult decomposeUpdate(mlir::RewriterBase &rewriter,
+                                    train::UpdateOpInterface update);
+
+} // namespace plait
+
+#endif // PLAIT_TRANSFORMS_H

@@ -1,0 +1,213 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Fuse clusters: one parallel loop nest per cluster.
+//
+// Backward: the update is the consumer; the loop runs over panels of rows of
+// the parameter, and each iteration computes the panel's gradient and applies
+// it. Panels of whole rows, because register-sized tiles of a row-major
+// parameter make about a hundred interleaved memory streams and lose
+// (docs/Performance.md).
+//
+// Forward: the product is the consumer; the loop runs over panels of the
+// parameter's dimension that the product does not contract. The update is a
+// fused producer whose value is yielded too: otherwise it would run twice,
+// with right numbers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "plait/Passes.h"
+#include "plait/Transforms.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace plait;
+using namespace plait::train;
+
+namespace plait {
+#define GEN_PASS_DEF_TRAINFUSECLUSTERS
+#include "plait/Passes.h.inc"
+} // namespace plait
+
+LogicalResult plait::decomposeUpdate(RewriterBase &rewriter,
+                                     UpdateOpInterface update) {
+  rewriter.setInsertionPoint(update);
+  auto aggregated = cast<linalg::AggregatedOpInterface>(update.getOperation());
+  FailureOr<SmallVector<Value>> next = aggregated.decomposeOperation(rewriter);
+  if (failed(next))
+    return update->emitError("cannot be decomposed into linalg ops");
+  rewriter.replaceOp(update, *next);
+  return success();
+}
+
+/// Rows per panel: the largest divisor of `rows` that fits, so that every panel
+/// has the same static shape, and at least two panels so that threads share.
+static int64_t panelRows(int64_t rows, int64_t rowBytes, int64_t panelBytes) {
+  int64_t fit = panelBytes / std::max<int64_t>(1, rowBytes);
+  fit = std::max<int64_t>(1, std::min(fit, rows / 2));
+  while (rows % fit != 0)
+    --fit;
+  return fit;
+}
+
+static int64_t bytesPerRow(RankedTensorType type) {
+  return type.getNumElements() / std::max<int64_t>(1, type.getDimSize(0)) *
+         type.getElementTypeBitWidth() / 8;
+}
+
+/// The op of the decomposed update whose first result is the next parameter.
+static linalg::LinalgOp findRoot(ClusterOp cluster) {
+  Block &body = cluster.getBody().front();
+  for (Value value : body.getTerminator()->getOperands())
+    if (auto op = value.getDefiningOp<linalg::LinalgOp>())
+      if (op.getNumLoops() > 0)
+        return op;
+  return {};
+}
+
+/// Replaces what tiling made: results of the root and of yielded producers.
+static void replaceFused(RewriterBase &rewriter, Operation *root,
+                         scf::SCFTileAndFuseResult &result) {
+  Operation *loop = result.loops.front();
+  SmallVector<std::pair<Value, Value>> producers;
+  for (auto [from, to] : result.replacements)
+    if (from.getDefiningOp() != root)
+      producers.push_back({from, to});
+  for (OpResult value : root->getResults())
+    rewriter.replaceAllUsesWith(value, result.replacements.lookup(value));
+  rewriter.eraseOp(root);
+  // Only uses outside the loop: those inside are the tiles themselves.
+  for (auto &[from, to] : producers)
+    rewriter.replaceUsesWithIf(from, to, [&](OpOperand &use) {
+      return !loop->isProperAncestor(use.getOwner());
+    });
+}
+
+static LogicalResult tileAndFuse(RewriterBase &rewriter, linalg::LinalgOp root,
+                                 ArrayRef<int64_t> tileSizes,
+                                 bool yieldProducers) {
+  scf::SCFTileAndFuseOptions options;
+  options.tilingOptions.setTileSizes(
+      getAsIndexOpFoldResult(root.getContext(), tileSizes));
+  options.tilingOptions.setLoopType(
+      scf::SCFTilingOptions::LoopType::ForallOp);
+  Operation *rootOp = root;
+  options.setFusionControlFn(
+      [=](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
+          -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+        // A fill of the consumer itself belongs to its loop; producers of rank
+        // 0 (bias corrections) are computed once, before it.
+        auto op = dyn_cast<linalg::LinalgOp>(producer.getOwner());
+        if (!op || op.getNumLoops() == 0)
+          return std::nullopt;
+        bool isFill = isa<linalg::FillOp>(op);
+        return scf::SCFTileAndFuseOptions::ControlFnResult{
+            yieldProducers && !isFill && op != rootOp};
+      });
+  rewriter.setInsertionPoint(root);
+  auto result = scf::tileConsumerAndFuseProducersUsingSCF(
+      rewriter, cast<TilingInterface>(root.getOperation()), options);
+  if (failed(result))
+    return root->emitError("could not be tiled");
+  replaceFused(rewriter, root, *result);
+  return success();
+}
+
+/// Backward: tile the update by rows of the parameter.
+static LogicalResult fuseBackwardCluster(RewriterBase &rewriter,
+                                         ClusterOp cluster,
+                                         int64_t panelBytes) {
+  linalg::LinalgOp root = findRoot(cluster);
+  if (!root)
+    return success(); // a rank-0 parameter: nothing to tile
+  auto type = cast<RankedTensorType>(root->getResult(0).getType());
+  if (!type.hasStaticShape())
+    return cluster.emitError("has a parameter of dynamic shape ") << type;
+  SmallVector<int64_t> sizes(root.getNumLoops(), 0);
+  sizes[0] = panelRows(type.getDimSize(0), bytesPerRow(type), panelBytes);
+  return tileAndFuse(rewriter, root, sizes, /*yieldProducers=*/false);
+}
+
+/// Forward: tile the product by the loop that indexes the parameter and the
+/// result, so that each panel of the parameter is updated exactly once.
+static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
+                                        ClusterOp cluster,
+                                        int64_t panelBytes) {
+  linalg::LinalgOp update = findRoot(cluster), product;
+  for (Operation *user : update->getUsers())
+    if (auto op = dyn_cast<linalg::LinalgOp>(user))
+      product = op;
+  if (!product)
+    return cluster.emitError("has no product that reads the new parameter");
+  for (OpOperand *operand : product.getDpsInputOperands()) {
+    if (operand->get() != update->getResult(0))
+      continue;
+    auto type = cast<RankedTensorType>(operand->get().getType());
+    AffineMap map = product.getMatchingIndexingMap(operand);
+    SmallVector<utils::IteratorType> kinds = product.getIteratorTypesArray();
+    for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
+      auto loop = cast<AffineDimExpr>(expr).getPosition();
+      if (kinds[loop] != utils::IteratorType::parallel)
+        continue;
+      int64_t rows = type.getDimSize(dim);
+      int64_t rowBytes = type.getNumElements() / rows * 4;
+      SmallVector<int64_t> sizes(product.getNumLoops(), 0);
+      sizes[loop] = panelRows(rows, rowBytes, panelBytes);
+      return tileAndFuse(rewriter, product, sizes, /*yieldProducers=*/true);
+    }
+  }
+  return cluster.emitError("has a product that contracts every dimension of "
+                           "the parameter");
+}
+
+static void inlineCluster(RewriterBase &rewriter, ClusterOp cluster) {
+  Block *body = &cluster.getBody().front();
+  Operation *yield = body->getTerminator();
+  SmallVector<Value> inputs(cluster.getInputs());
+  rewriter.inlineBlockBefore(body, cluster, inputs);
+  rewriter.replaceOp(cluster, yield->getOperands());
+  rewriter.eraseOp(yield);
+}
+
+LogicalResult plait::fuseCluster(RewriterBase &rewriter, ClusterOp cluster,
+                                 int64_t panelBytes) {
+  SmallVector<UpdateOpInterface> updates;
+  cluster.walk([&](UpdateOpInterface update) { updates.push_back(update); });
+  for (UpdateOpInterface update : updates)
+    if (failed(decomposeUpdate(rewriter, update)))
+      return failure();
+  bool backward = cluster.getKind() == Placement::Backward;
+  if (failed(backward ? fuseBackwardCluster(rewriter, cluster, panelBytes)
+                      : fuseForwardCluster(rewriter, cluster, panelBytes)))
+    return failure();
+  inlineCluster(rewriter, cluster);
+  return success();
+}
+
+namespace {
+struct FuseClusters : plait::impl::TrainFuseClustersBase<FuseClusters> {
+  using Base::Base;
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    SmallVector<ClusterOp> clusters;
+    getOperation()->walk([&](ClusterOp op) { clusters.push_back(op); });
+    for (ClusterOp cluster : clusters)
+      if (failed(fuseCluster(rewriter, cluster, panelBytes)))
+        return signalPassFailure();
+    SmallVector<UpdateOpInterface> updates;
+    getOperation()->walk([&](UpdateOpInterface op) { updates.push_back(op); });
+    for (UpdateOpInterface update : updates)
+      if (failed(decomposeUpdate(rewriter, update)))
+        return signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,221 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// All of Plait's passes, under banners in pipeline order; Pipelines.cpp says
+// why the order is what it is.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_PASSES_TD
+#define PLAIT_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// Raise: from imported graphs to the train dialect
+//===----------------------------------------------------------------------===//
+
+def TrainRolesFromStrings : Pass<"train-roles-from-strings"> {
+  let summary = "Read roles that importers wrote as plain strings";
+  let description = [{
+    Turns `{train.role = "param", train.name = "fc1.weight"}` on the arguments
+    and results of functions into the dialect's attributes, and marks each
+    function that has them as a `train.step`. Tools that lack the dialect can
+    carry the strings.
+
+    | string | attribute |
+    |---|---|
+    | `param` | `#train.param<name>` |
+    | `state:KIND` | `#train.state<name, KIND>` |
+    | `buffer` | `#train.state<"", name>` |
+    | `input`, `label` | `#train.input<name>` |
+    | `pending:WHAT` | `#train.pending<name, WHAT>` |
+    | `new_param`, `new_state:KIND`, `new_buffer` | `#train.next<...>` |
+    | `loss`, `output` | `#train.output<name, or "loss">` |
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect"];
+}
+
+def TrainRolesToStrings : Pass<"train-roles-to-strings"> {
+  let summary = "Write roles as plain strings, for tools without the dialect";
+  let description = [{
+    The inverse of `train-roles-from-strings`.
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Schedule: decide where each update runs, and move it there
+//===----------------------------------------------------------------------===//
+
+def TrainPlace : InterfacePass<"train-place", "::mlir::FunctionOpInterface"> {
+  let summary = "Decide where each update runs";
+  let description = [{
+    Sets `train.placement` on every update of a training step, and changes
+    nothing else: the decision is data, and other passes obey it. An update
+    that the policy cannot place is left at `baseline`, with a remark that
+    names the op and the reason.
+
+    ```mlir
+    // before
+    %w1 = train.sgd ins(%dw : ...) outs(%w : ...) {lr = 0.1 : f64}
+    // after train-place{policy=backward}
+    %w1 = train.sgd ins(%dw : ...) outs(%w : ...)
+        {lr = 0.1 : f64, train.placement = #train.placement<backward>}
+    ```
+  }];
+  let options = [
+    Option<"policy", "policy", "std::string", /*default=*/"\"backward\"",
+           "Where updates run: 'baseline' (after all gradients), 'backward' "
+           "(as soon as the gradient exists and the old value was last read) "
+           "or 'forward' (in the next step, before the first reader).">
+  ];
+  let dependentDialects = ["::plait::train::TrainDialect"];
+}
+
+def TrainBackwardFusion
+    : InterfacePass<"train-backward-fusion", "::mlir::FunctionOpInterface"> {
+  let summary = "Move updates next to their gradients' producers";
+  let description = [{
+    Moves each update with placement `backward` to the earliest position its
+    window allows (see UpdateDependence), and wraps it with the product or
+    reduction that makes its gradient into a `train.cluster`, where no one else
+    uses that gradient.
+
+    ```mlir
+    // before: the gradient is stored, read by nobody until the end
+    %dw = linalg.matmul ins(%xT, %dy) outs(%zero) -> tensor<784x512xf32>
+    ...
+    %w1 = train.sgd ins(%dw) outs(%w)
+    // after
+    %w1 = train.cluster <backward> ins(%xT, %dy, %w) {
+      %dw = linalg.matmul ...
+      %n = train.sgd ins(%dw) outs(%w)
+      train.yield %n
+    }
+    ...
+    ```
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect"];
+}
+
+def TrainForwardFusion : Pass<"train-forward-fusion", "::mlir::ModuleOp"> {
+  let summary = "Move updates into the next step, before the first reader";
+  let description = [{
+    For each training step with updates of placement `forward`, writes three
+    functions, as software pipelining does: `@step_first` (no update; yields
+    pending values), `@step` (applies the pending updates, each right before
+    its parameter's first reader, then yields new pending values) and
+    `@step_flush` (applies what is pending). *Every* operand of an update that
+    is neither its parameter nor its state crosses the boundary, not the
+    gradient alone. A module pass, because it adds functions; all or nothing.
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Fuse: from clusters to loops
+//===----------------------------------------------------------------------===//
+
+def TrainLocalizeInits : Pass<"train-localize-inits"> {
+  let summary = "Give each consumer its own empty tensor and fill";
+  let description = [{
+    Clones `tensor.empty` and `linalg.fill` so that each has one user. Shared
+    zeros would be kept for the second product and copied for the first, and a
+    fill that two fused products share can be in neither's loop. No CSE or LICM
+    may run between this pass and bufferization.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainFuseClusters : Pass<"train-fuse-clusters"> {
+  let summary = "Turn each cluster into one parallel loop nest";
+  let description = [{
+    A backward cluster is tiled by the rows of the parameter: a panel of the
+    gradient is computed and applied while it is in cache. A forward cluster is
+    tiled by the dimension of the parameter that the product does not
+    contract: a panel is updated, and used. Then the cluster is inlined. Updates
+    outside clusters are decomposed into linalg. The size of a panel depends on
+    shapes alone, never on the number of threads.
+  }];
+  let options = [
+    Option<"panelBytes", "panel-bytes", "int64_t", /*default=*/"131072",
+           "Largest size in bytes of the gradient panel of one iteration; a "
+           "quarter of the second-level cache is a good choice.">
+  ];
+  let dependentDialects = ["::mlir::scf::SCFDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Lower: buffers, threads, machine code
+//===----------------------------------------------------------------------===//
+
+def TrainFoldTransposes : Pass<"train-fold-transposes"> {
+  let summary = "Fold transposes of operands into contraction maps";
+  let description = [{
+    A product that reads `linalg.transpose` of a tensor reads the tensor itself
+    with permuted indexing maps. It saves a copy of every weight matrix, and it
+    makes the product, not the copy, the reader that updates wait for, so it
+    runs before placement.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def TrainParallelize : Pass<"train-parallelize"> {
+  let summary = "Split large elementwise and reduction ops among threads";
+  let description = [{
+    Tiles the outermost parallel dimension of linalg ops that are neither
+    contractions nor inside a loop already, into `scf.forall`. Chunks depend on
+    shapes alone, reductions are never split, so results are the same for every
+    number of threads.
+  }];
+  let options = [
+    Option<"minElements", "min-elements", "int64_t", /*default=*/"32768",
+           "Iterations below which an op stays in one piece.">
+  ];
+  let dependentDialects = ["::mlir::scf::SCFDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
+def TrainMaterializeNext : Pass<"train-materialize-next"> {
+  let summary = "Tie each next value to its argument's buffer";
+  let description = [{
+    Wraps each result with the role `next` or `pending` into a
+    `bufferization.materialize_in_destination` of the argument it replaces, and
+    makes inputs read-only. Bufferization then either finds the value in place
+    or copies it there, or refuses where a later reader still needs the old
+    value; it can no longer return a fresh buffer silently.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
+def TrainFinalizeAbi : Pass<"train-finalize-abi"> {
+  let summary = "Give step functions the calling convention of docs/ABI.md";
+  let description = [{
+    After bufferization: results that are their argument's buffer disappear,
+    every other result becomes a trailing argument that the caller allocates,
+    roles are dropped.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def TrainPlanArena : Pass<"train-plan-arena"> {
+  let summary = "Place all buffers of a step in one caller-owned arena";
+  let description = [{
+    Replaces the allocations of a function by views of one trailing argument of
+    `i8`s; buffers whose lifetimes do not overlap share bytes. Its size is left
+    in the attribute `plait.arena_bytes` of the function. Allocations inside
+    parallel loops are tile-sized and go to the thread's stack. Nothing is
+    allocated in a step.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+#endif // PLAIT_PASSES_TD

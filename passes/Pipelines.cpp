@@ -1,0 +1,127 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The whole compiler on one screen: which pass runs when, and why there.
+//
+//===----------------------------------------------------------------------===//
+
+#include "plait/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+  // Importers leave calls and roles as strings.
+  pm.addPass(createTrainRolesFromStrings());
+  pm.addPass(createInlinerPass());
+  pm.addPass(createSymbolDCEPass());
+  // Views of parameters are folded before placement: a transpose folded later
+  // would move the read of W past its update.
+  pm.addPass(createTrainFoldTransposes());
+  pm.addPass(createLinalgElementwiseOpFusionPass());
+  // The last CSE of the pipeline, see train-localize-inits.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // Decide, then obey.
+  TrainPlaceOptions place;
+  place.policy = policy.str();
+  pm.addNestedPass<func::FuncOp>(createTrainPlace(place));
+  pm.addNestedPass<func::FuncOp>(createTrainBackwardFusion());
+  pm.addPass(createTrainForwardFusion());
+}
+
+/// Tensors to buffers; a step's carried values end up in their arguments.
+static void addBufferization(OpPassManager &pm) {
+  pm.addPass(plait::createTrainMaterializeNext());
+  // Destinations that are only copied to their argument become that argument.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  options.allowReturnAllocsFromLoops = true;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  // Folds self-copies, which materialize_in_destination leaves behind.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(plait::createTrainFinalizeAbi());
+  pm.addPass(plait::createTrainPlanArena());
+}
+
+/// Buffers to the LLVM dialect.
+static void addLlvm(OpPassManager &pm) {
+  pm.addPass(createConvertLinalgToLoopsPass());
+  pm.addPass(createForallToParallelLoopPass());
+  pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(createConvertSCFToOpenMPPass());
+  // Without it, the alloca_scope that OpenMP lowering leaves around each body
+  // does not survive the way to cf.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  ConvertFuncToLLVMPassOptions func;
+  // Static shapes and identity layouts: a pointer says it all (docs/ABI.md).
+  func.useBarePtrCallConv = true;
+  pm.addPass(createConvertFuncToLLVMPass(func));
+  pm.addPass(createConvertOpenMPToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+void plait::buildLoweringPipeline(OpPassManager &pm,
+                                  const TargetOptions &target) {
+  // From here to bufferization: no CSE, no LICM. Either would share the zero
+  // fills of equal products again, and cost copies of full tensors.
+  pm.addPass(createTrainLocalizeInits());
+  TrainFuseClustersOptions fuse;
+  fuse.panelBytes = target.panelBytes;
+  pm.addPass(createTrainFuseClusters(fuse));
+  pm.addPass(createTrainParallelize());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createTrainLocalizeInits());
+  addBufferization(pm);
+  addLlvm(pm);
+}
+
+namespace {
+struct ScheduleOptions : PassPipelineOptions<ScheduleOptions> {
+  Option<std::string> policy{
+      *this, "policy",
+      llvm::cl::desc("Where updates run: baseline, backward or forward."),
+      llvm::cl::init("backward")};
+};
+} // namespace
+
+void plait::registerPlaitPipelines() {
+  PassPipelineRegistration<ScheduleOptions>(
+      "plait-schedule",
+      "Raise a training graph, decide where its updates run, and move them.",
+      [](OpPassManager &pm, const ScheduleOptions &options) {
+        buildSchedulePipeline(pm, options.policy);
+      });
+  PassPipelineRegistration<ScheduleOptions>(
+      "plait-to-llvm", "The whole way from a training graph to LLVM.",
+      [](OpPassManager &pm, const ScheduleOptions &options) {
+        buildSchedulePipeline(pm, options.policy);
+        buildLoweringPipeline(pm, TargetOptions());
+      });
+}

@@ -1,0 +1,147 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Backward fusion: each update moves to where its window starts, and is put
+// into one cluster with the op that makes its gradient.
+//
+// "Where the window starts" is after the last reader of the old value as well
+// as after the gradient: torch's graphs compute dX (which reads W) before dW,
+// JAX's after.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cluster.h"
+#include "plait/Passes.h"
+#include "plait/Transforms.h"
+
+#include "mlir/IR/Remarks.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace plait;
+using namespace plait::train;
+
+namespace plait {
+#define GEN_PASS_DEF_TRAINBACKWARDFUSION
+#include "plait/Passes.h.inc"
+} // namespace plait
+
+static void report(StringRef param, Location loc, bool fused,
+                   const Twine &reason) {
+  auto opts = remark::RemarkOpts::name("backward-fusion")
+                  .category("train-backward-fusion")
+                  .function(param);
+  std::string text = ("update of \"" + param + "\" " + reason).str();
+  if (fused)
+    remark::passed(loc, opts) << text;
+  else
+    remark::missed(loc, opts) << text;
+}
+
+/// Whether every use of `op` is by an op of `members`.
+static bool usedOnlyBy(Operation *op,
+                       const llvm::SetVector<Operation *> &members) {
+  return llvm::all_of(op->getUsers(), [&](Operation *user) {
+    return members.contains(user);
+  });
+}
+
+static bool isElementwise(linalg::LinalgOp op) {
+  return op.getNumParallelLoops() == op.getNumLoops() &&
+         !op.hasIndexSemantics() &&
+         llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
+           return map.isProjectedPermutation();
+         });
+}
+
+/// The ops that make `grad`, back to the products or reductions they start
+/// from: what can be in one loop nest with the update. Empty, with a reason,
+/// where the gradient has other users or is made by no structured op.
+static FailureOr<llvm::SetVector<Operation *>>
+collectProducers(UpdateOpInterface update, std::string &reason) {
+  llvm::SetVector<Operation *> members;
+  members.insert(update);
+  auto paramType = cast<RankedTensorType>(update.getParam().getType());
+  SmallVector<Value> worklist = {update.getGradient()};
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    auto producer = value.getDefiningOp<linalg::LinalgOp>();
+    auto type = cast<RankedTensorType>(value.getType());
+    if (!producer || producer->getBlock() != update->getBlock() ||
+        type.getNumElements() != paramType.getNumElements()) {
+      if (value != update.getGradient())
+        continue;
+      reason = "is not fused: its gradient is made by no linalg op";
+      return failure();
+    }
+    if (!usedOnlyBy(producer, members)) {
+      if (value != update.getGradient())
+        continue;
+      reason = "is not fused: its gradient has other users, so it is stored";
+      return failure();
+    }
+    members.insert(producer);
+    if (isElementwise(producer) && !isInit(producer))
+      for (OpOperand *in : producer.getDpsInputOperands())
+        if (isa<RankedTensorType>(in->get().getType()))
+          worklist.push_back(in->get());
+  }
+  if (members.size() == 1 || !update.isElementwise()) {
+    reason = "is not fused: it reads the whole tensor, not tile by tile";
+    return failure();
+  }
+  return members;
+}
+
+/// Moves `update` to where its window starts. The gradient's producers follow
+/// it into the cluster; an update that cannot be fused still moves.
+static void moveToWindowStart(UpdateOpInterface update,
+                              const UpdateDependence &dependence) {
+  Bound earliest = dependence.getWindow(update).earliest;
+  if (earliest.op)
+    update->moveAfter(earliest.op);
+  else
+    update->moveBefore(&update->getBlock()->front());
+}
+
+static void fuseOne(UpdateOpInterface update,
+                    const UpdateDependence &dependence) {
+  moveToWindowStart(update, dependence);
+  StringRef name = getParamName(update);
+  Location loc = update.getLoc();
+  std::string reason;
+  auto members = collectProducers(update, reason);
+  if (failed(members)) {
+    report(name, loc, false, "moved to its gradient, but " + Twine(reason));
+    return;
+  }
+  wrapIntoCluster(members->getArrayRef(), Placement::Backward);
+  report(name, loc, true, "is in one loop nest with its gradient");
+}
+
+void plait::fuseBackward(FunctionOpInterface step) {
+  SmallVector<UpdateOpInterface> updates;
+  step.walk([&](UpdateOpInterface update) {
+    auto placement =
+        update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
+    if (placement && placement.getValue() == Placement::Backward &&
+        update->getBlock() == &step.getFunctionBody().front())
+      updates.push_back(update);
+  });
+  // Windows name ops, and fusing replaces ops: ask again for each update.
+  for (UpdateOpInterface update : updates)
+    fuseOne(update, UpdateDependence(step));
+}
+
+namespace {
+struct BackwardFusion : plait::impl::TrainBackwardFusionBase<BackwardFusion> {
+  void runOnOperation() override {
+    if (isTrainingStep(getOperation()))
+      fuseBackward(getOperation());
+  }
+};
+} // namespace

@@ -1,0 +1,255 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Forward fusion: each update waits for the next step, and runs there right
+// before its parameter's first reader, as in software pipelining: a prologue
+// (@step_first), the steady state (@step) and an epilogue (@step_flush).
+//
+// Zero gradients are no substitute for "nothing is pending": AdamW would decay
+// the weights and count a step. A flag with scf.if would stand between update
+// and reader and stop tile-and-fuse. Hence three functions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cluster.h"
+#include "plait/Passes.h"
+#include "plait/Transforms.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+using namespace plait;
+using namespace plait::train;
+
+namespace plait {
+#define GEN_PASS_DEF_TRAINFORWARDFUSION
+#include "plait/Passes.h.inc"
+} // namespace plait
+
+namespace {
+/// One operand of a waiting update, and its role across the step boundary.
+struct Pending {
+  Value value;
+  PendingAttr role;
+};
+} // namespace
+
+static SmallVector<UpdateOpInterface> forwardUpdates(FunctionOpInterface step) {
+  SmallVector<UpdateOpInterface> updates;
+  step.walk([&](UpdateOpInterface update) {
+    auto placement =
+        update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
+    if (placement && placement.getValue() == Placement::Forward)
+      updates.push_back(update);
+  });
+  return updates;
+}
+
+static unsigned numInputs(UpdateOpInterface update) {
+  return update->getNumOperands() - update->getNumResults();
+}
+
+/// Every operand that is neither the parameter nor a state, in order.
+static SmallVector<Pending> pendingOf(UpdateOpInterface update) {
+  SmallVector<Pending> pending;
+  Builder b(update.getContext());
+  for (unsigned i = 0, e = numInputs(update); i < e; ++i)
+    pending.push_back(
+        {update->getOperand(i),
+         PendingAttr::get(b.getContext(), b.getStringAttr(getParamName(update)),
+                          b.getStringAttr("in" + Twine(i)))});
+  return pending;
+}
+
+/// All or nothing: what `train-place` checked is checked again, because the
+/// graph may have changed since.
+static LogicalResult checkAll(FunctionOpInterface step,
+                              ArrayRef<UpdateOpInterface> updates) {
+  if (step.getFunctionBody().getBlocks().size() != 1)
+    return step.emitError("forward fusion needs a step of one block");
+  for (UpdateOpInterface update : updates) {
+    auto isArg = [&](Value v) {
+      auto arg = dyn_cast<BlockArgument>(v);
+      return arg && arg.getOwner() == &step.getFunctionBody().front();
+    };
+    if (getParamName(update).empty() ||
+        !llvm::all_of(update.getDpsInits(), isArg))
+      return update->emitError("cannot wait for the next step: its parameter "
+                               "and states must be arguments with roles");
+    for (Value next : update->getResults())
+      for (Operation *user : next.getUsers())
+        if (!user->hasTrait<OpTrait::IsTerminator>())
+          return update->emitError("cannot wait for the next step: its new "
+                                   "value is used in this one, by '")
+                 << user->getName() << "'";
+  }
+  return success();
+}
+
+/// Appends results to `step` and its terminator.
+static void appendResults(FunctionOpInterface step, ArrayRef<Pending> pending) {
+  Operation *ret = step.getFunctionBody().front().getTerminator();
+  for (const Pending &p : pending) {
+    auto attrs = DictionaryAttr::get(
+        step.getContext(), NamedAttribute(StringAttr::get(step.getContext(),
+                                              TrainDialect::kRoleAttr),
+                                          p.role));
+    (void)step.insertResult(step.getNumResults(), p.value.getType(), attrs);
+    ret->insertOperands(ret->getNumOperands(), p.value);
+  }
+}
+
+/// Appends one argument per pending value.
+static SmallVector<Value> appendArguments(FunctionOpInterface step,
+                                          ArrayRef<Pending> pending) {
+  SmallVector<Value> args;
+  for (const Pending &p : pending) {
+    unsigned index = step.getNumArguments();
+    (void)step.insertArgument(index, p.value.getType(), {}, p.value.getLoc());
+    step.setArgAttr(index, TrainDialect::kRoleAttr, p.role);
+    args.push_back(step.getArgument(index));
+  }
+  return args;
+}
+
+static FunctionOpInterface cloneAs(FunctionOpInterface step, const Twine &name) {
+  FunctionOpInterface copy = cast<FunctionOpInterface>(step->clone());
+  SymbolTable::setSymbolName(copy, name.str());
+  OpBuilder b(step);
+  b.insert(copy);
+  return copy;
+}
+
+/// @step_first: parameters and states pass through; pending values come out.
+static void makeFirst(FunctionOpInterface first) {
+  for (UpdateOpInterface update : forwardUpdates(first)) {
+    appendResults(first, pendingOf(update));
+    for (auto [next, old] :
+         llvm::zip(update->getResults(), update.getDpsInits()))
+      next.replaceAllUsesWith(old);
+    update->erase();
+  }
+}
+
+/// The first op of the step's block that reads any of `values`.
+static Operation *firstReader(Block *block, ValueRange values) {
+  Operation *first = block->getTerminator();
+  for (Value value : values)
+    for (Operation *user : value.getUsers())
+      if (Operation *inBlock = block->findAncestorOpInBlock(*user))
+        if (inBlock->isBeforeInBlock(first))
+          first = inBlock;
+  return first;
+}
+
+/// Puts the update into one loop nest with `reader`, where that is a product
+/// that reads the new parameter itself.
+static void clusterWithReader(UpdateOpInterface update, Operation *reader) {
+  auto product = dyn_cast<linalg::LinalgOp>(reader);
+  auto opts = remark::RemarkOpts::name("forward-fusion")
+                  .category("train-forward-fusion")
+                  .function(getParamName(update));
+  if (!product || !linalg::isaContractionOpInterface(product) ||
+      !update.isElementwise()) {
+    remark::missed(update.getLoc(), opts)
+        << "update of \"" << getParamName(update)
+        << "\" moved to the next step, but its first reader '"
+        << reader->getName().getStringRef() << "' is no product, so they are not one loop nest";
+    return;
+  }
+  remark::passed(update.getLoc(), opts)
+      << "update of \"" << getParamName(update)
+      << "\" is in one loop nest with its first reader in the next step";
+  wrapIntoCluster({update, reader}, Placement::Forward);
+}
+
+/// @step: pending values come in, each update is applied right before the
+/// first reader of what it replaces, and the new pending values go out.
+static void makeSteady(FunctionOpInterface step) {
+  Block *block = &step.getFunctionBody().front();
+  for (UpdateOpInterface update : forwardUpdates(step)) {
+    SmallVector<Pending> pending = pendingOf(update);
+    SmallVector<Value> args = appendArguments(step, pending);
+    appendResults(step, pending);
+    // The update's results go to next values only; those become the values
+    // applied at the start of this step.
+    SmallVector<Value> olds(update.getDpsInits());
+    update->moveBefore(&block->front());
+    for (auto [i, arg] : llvm::enumerate(args))
+      update->setOperand(i, arg);
+    for (auto [next, old] : llvm::zip(update->getResults(), olds))
+      old.replaceAllUsesExcept(next, update);
+    Operation *reader = firstReader(block, update->getResults());
+    update->moveBefore(reader);
+    clusterWithReader(update, reader);
+  }
+}
+
+/// @step_flush: parameters, states and pending values in, parameters and states
+/// out.
+static void makeFlush(FunctionOpInterface step, FunctionOpInterface flush) {
+  SmallVector<UpdateOpInterface> updates = forwardUpdates(flush);
+  Block *block = &flush.getFunctionBody().front();
+  Operation *ret = block->getTerminator();
+  for (UpdateOpInterface update : updates) {
+    SmallVector<Value> args = appendArguments(flush, pendingOf(update));
+    for (auto [i, arg] : llvm::enumerate(args))
+      update->setOperand(i, arg);
+  }
+  // Keep the results that the waiting updates make; drop all others, and then
+  // every op and argument that nothing uses any more.
+  llvm::BitVector dropResults(flush.getNumResults());
+  for (unsigned i = 0, e = flush.getNumResults(); i < e; ++i) {
+    auto update = ret->getOperand(i).getDefiningOp<UpdateOpInterface>();
+    if (!update || !llvm::is_contained(updates, update))
+      dropResults.set(i);
+  }
+  ret->eraseOperands(dropResults);
+  (void)flush.eraseResults(dropResults);
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
+    if (&op != ret && op.use_empty())
+      op.erase();
+  llvm::BitVector dropArgs(flush.getNumArguments());
+  for (unsigned i = 0, e = flush.getNumArguments(); i < e; ++i)
+    if (flush.getArgument(i).use_empty())
+      dropArgs.set(i);
+  (void)flush.eraseArguments(dropArgs);
+}
+
+LogicalResult plait::fuseForward(ModuleOp module, FunctionOpInterface step) {
+  SmallVector<UpdateOpInterface> updates = forwardUpdates(step);
+  if (updates.empty())
+    return success();
+  if (failed(checkAll(step, updates)))
+    return failure();
+  std::string name = SymbolTable::getSymbolName(step).str();
+  for (StringRef suffix : {"_first", "_flush"})
+    if (module.lookupSymbol(name + suffix.str()))
+      return step.emitError("forward fusion would write @")
+             << name << suffix << ", which exists";
+  makeFirst(cloneAs(step, name + "_first"));
+  FunctionOpInterface flush = cloneAs(step, name + "_flush");
+  makeFlush(step, flush);
+  makeSteady(step);
+  return success();
+}
+
+namespace {
+struct ForwardFusion : plait::impl::TrainForwardFusionBase<ForwardFusion> {
+  void runOnOperation() override {
+    SmallVector<FunctionOpInterface> steps;
+    for (Operation &op : getOperation().getBody()->getOperations())
+      if (isTrainingStep(&op))
+        steps.push_back(cast<FunctionOpInterface>(op));
+    for (FunctionOpInterface step : steps)
+      if (failed(fuseForward(getOperation(), step)))
+        return signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,97 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Place: decides where each update runs, and writes the decision on it. It
+// moves nothing: see BackwardFusion.cpp and ForwardFusion.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#include "plait/Passes.h"
+#include "plait/Transforms.h"
+
+#include "mlir/IR/Remarks.h"
+
+using namespace mlir;
+using namespace plait;
+using namespace plait::train;
+
+namespace plait {
+#define GEN_PASS_DEF_TRAINPLACE
+#include "plait/Passes.h.inc"
+} // namespace plait
+
+static remark::RemarkOpts remarkOpts(UpdateOpInterface update) {
+  return remark::RemarkOpts::name("placement")
+      .category("train-place")
+      .function(getParamName(update));
+}
+
+/// The reason why `update` cannot be placed by `policy`; empty where it can.
+static std::string whyNot(UpdateOpInterface update, Placement policy,
+                          const UpdateDependence &dependence) {
+  StringRef name = getParamName(update);
+  if (policy == Placement::Baseline)
+    return "";
+  if (name.empty())
+    return "an update whose parameter is no argument with the role #train.param "
+           "stays where it is";
+  if (policy == Placement::Backward) {
+    if (!dependence.getWindow(update).isLegal())
+      return dependence.explain(update) + "; no earlier position is legal";
+    if (!dependence.getOtherGradients(update).empty())
+      return dependence.explain(update) +
+             "; it stays after them (policy=forward can place it)";
+    return "";
+  }
+  for (Value old : update.getDpsInits())
+    if (!isa<BlockArgument>(old))
+      return "update of \"" + name.str() +
+             "\" replaces a value that is no argument of the step";
+  for (Value next : update->getResults())
+    if (!llvm::all_of(next.getUsers(), [](Operation *user) {
+          return user->hasTrait<OpTrait::IsTerminator>();
+        }))
+      return "the new value of \"" + name.str() +
+             "\" is used in the same step, so the update cannot wait";
+  return "";
+}
+
+void plait::placeUpdates(FunctionOpInterface step, Placement policy,
+                         const UpdateDependence &dependence) {
+  for (UpdateOpInterface update : dependence.getUpdates()) {
+    std::string reason = whyNot(update, policy, dependence);
+    if (!reason.empty())
+      remark::missed(update.getLoc(), remarkOpts(update)) << reason;
+    else
+      remark::passed(update.getLoc(), remarkOpts(update))
+          << "update of \"" << getParamName(update)
+          << "\" placed: " << stringifyPlacement(policy);
+    update->setAttr(TrainDialect::kPlacementAttr,
+                    PlacementAttr::get(step.getContext(),
+                                       reason.empty() ? policy
+                                                      : Placement::Baseline));
+  }
+}
+
+namespace {
+struct Place : plait::impl::TrainPlaceBase<Place> {
+  using Base::Base;
+  void runOnOperation() override {
+    FunctionOpInterface step = getOperation();
+    if (!isTrainingStep(step))
+      return markAllAnalysesPreserved();
+    std::optional<Placement> parsed = symbolizePlacement(policy);
+    if (!parsed) {
+      step.emitError("train-place: unknown policy '")
+          << policy << "'; expected baseline, backward or forward";
+      return signalPassFailure();
+    }
+    placeUpdates(step, *parsed, getAnalysis<UpdateDependence>());
+    markAnalysesPreserved<UpdateDependence>();
+  }
+};
+} // namespace
