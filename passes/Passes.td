@@ -218,4 +218,13 @@ def TrainPlanArena : Pass<"train-plan-arena"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def TrainHoistWorkspaces : Pass<"train-hoist-workspaces"> {
+  let summary = "Take stack buffers once per thread";
+  let description = [{
+    After OpenMP conversion: moves static stack buffers of loop iterations to
+    the start of the parallel region (or of the function), so that each thread
+    takes them once.
+  }];
+}
+
 #endif // PLAIT_PASSES_TD

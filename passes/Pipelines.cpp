@@ -65,8 +65,9 @@ static void addLlvm(OpPassManager &pm) {
   pm.addPass(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());
   pm.addPass(createConvertSCFToOpenMPPass());
-  // Without it, the alloca_scope that OpenMP lowering leaves around each body
-  // does not survive the way to cf.
+  // Both make the alloca_scope disappear that OpenMP conversion leaves around
+  // each body; it does not survive the way to cf.
+  pm.addPass(plait::createTrainHoistWorkspaces());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());

@@ -32,11 +32,13 @@ static void cloneForUses(Operation *op) {
   SmallVector<OpOperand *> uses;
   for (OpOperand &use : op->getUses())
     uses.push_back(&use);
+  if (uses.empty())
+    return;
   for (OpOperand *use : llvm::drop_begin(uses)) {
     OpBuilder b(use->getOwner());
     use->set(b.clone(*op)->getResult(0));
   }
-  if (!uses.empty() && uses.front()->getOwner()->getBlock() == op->getBlock())
+  if (uses.front()->getOwner()->getBlock() == op->getBlock())
     op->moveBefore(uses.front()->getOwner());
 }
 

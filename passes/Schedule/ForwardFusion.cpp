@@ -158,14 +158,17 @@ static void clusterWithReader(UpdateOpInterface update, Operation *reader) {
   if (!product || !linalg::isaContractionOpInterface(product) ||
       !update.isElementwise()) {
     remark::missed(update.getLoc(), opts)
-        << "update of \"" << getParamName(update)
-        << "\" moved to the next step, but its first reader '"
-        << reader->getName().getStringRef() << "' is no product, so they are not one loop nest";
+        << ("update of \"" + getParamName(update) +
+            "\" moved to the next step, but its first reader '" +
+            reader->getName().getStringRef() +
+            "' is no product, so they are not one loop nest")
+               .str();
     return;
   }
   remark::passed(update.getLoc(), opts)
-      << "update of \"" << getParamName(update)
-      << "\" is in one loop nest with its first reader in the next step";
+      << ("update of \"" + getParamName(update) +
+          "\" is in one loop nest with its first reader in the next step")
+             .str();
   wrapIntoCluster({update, reader}, Placement::Forward);
 }
 

@@ -68,8 +68,9 @@ void plait::placeUpdates(FunctionOpInterface step, Placement policy,
       remark::missed(update.getLoc(), remarkOpts(update)) << reason;
     else
       remark::passed(update.getLoc(), remarkOpts(update))
-          << "update of \"" << getParamName(update)
-          << "\" placed: " << stringifyPlacement(policy);
+          << ("update of \"" + getParamName(update) + "\" placed: " +
+              stringifyPlacement(policy))
+                 .str();
     update->setAttr(TrainDialect::kPlacementAttr,
                     PlacementAttr::get(step.getContext(),
                                        reason.empty() ? policy
