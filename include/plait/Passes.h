@@ -12,6 +12,8 @@
 #ifndef PLAIT_PASSES_H
 #define PLAIT_PASSES_H
 
+#include "plait/Codegen/TargetOptions.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Pass/Pass.h"
@@ -26,14 +28,6 @@ namespace plait {
 
 #define GEN_PASS_REGISTRATION
 #include "plait/Passes.h.inc"
-
-/// What the pipelines take from the machine the code is for. Passes never look
-/// at the machine they run on.
-struct TargetOptions {
-  int64_t panelBytes = 131072; ///< bytes of a gradient panel (L2 / 4)
-  int64_t registerRows = 6;    ///< rows of a GEMM register tile
-  int64_t registerCols = 16;   ///< columns of a GEMM register tile
-};
 
 /// `policy` as in train-place. From tensors to clusters.
 void buildSchedulePipeline(mlir::OpPassManager &pm, llvm::StringRef policy);

@@ -1,0 +1,51 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Machine code in this process: from a module in the LLVM dialect to function
+// pointers.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_CODEGEN_JIT_H
+#define PLAIT_CODEGEN_JIT_H
+
+#include "plait/Codegen/TargetOptions.h"
+
+#include "mlir/ExecutionEngine/ExecutionEngine.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <memory>
+
+namespace plait {
+
+/// What to generate code for. An empty cpu is the host, with its features.
+struct JitOptions {
+  std::string cpu;
+};
+
+/// Compiled functions of one module.
+class Jit {
+public:
+  /// Compiles `module`, all of whose ops are in the LLVM dialect. The error
+  /// says which cpu is unknown, or what LLVM refused.
+  static llvm::Expected<std::unique_ptr<Jit>> create(mlir::ModuleOp module,
+                                                     const JitOptions &options);
+
+  /// Calls `name`, whose arguments are all pointers to buffers (docs/ABI.md).
+  llvm::Error call(llvm::StringRef name, llvm::ArrayRef<void *> buffers);
+
+private:
+  std::unique_ptr<mlir::ExecutionEngine> engine;
+};
+
+/// Sizes of register and cache tiles for `cpu` (empty: the host), from what
+/// LLVM knows of its vector units. Never from the number of threads.
+llvm::Expected<TargetOptions> targetOptionsFor(llvm::StringRef cpu);
+
+} // namespace plait
+
+#endif // PLAIT_CODEGEN_JIT_H

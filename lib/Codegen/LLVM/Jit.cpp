@@ -1,0 +1,88 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The JIT: LLVM's -O3 pipeline for the chosen CPU. No fast-math: a compiled
+// step computes what its graph says, in that order.
+//
+//===----------------------------------------------------------------------===//
+
+#include "plait/Codegen/Jit.h"
+
+#include "mlir/ExecutionEngine/OptUtils.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace mlir;
+using namespace plait;
+
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+makeTargetMachine(StringRef cpu) {
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+  auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
+  if (!builder)
+    return builder.takeError();
+  if (!cpu.empty()) {
+    builder->setCPU(cpu.str());
+    builder->getFeatures() = llvm::SubtargetFeatures();
+  }
+  builder->setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
+  auto machine = builder->createTargetMachine();
+  if (machine && !cpu.empty() &&
+      !(*machine)->getMCSubtargetInfo()->isCPUStringValid(cpu))
+    return llvm::createStringError("unknown cpu '" + cpu + "'");
+  return machine;
+}
+
+llvm::Expected<TargetOptions> plait::targetOptionsFor(StringRef cpu) {
+  auto machine = makeTargetMachine(cpu);
+  if (!machine)
+    return machine.takeError();
+  TargetOptions options;
+  // 32 vector registers of 16 lanes hold an 8x32 tile, 16 of 8 lanes a 6x16.
+  if ((*machine)->getMCSubtargetInfo()->checkFeatures("+avx512f")) {
+    options.registerRows = 8;
+    options.registerCols = 32;
+  }
+  return options;
+}
+
+llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
+                                                 const JitOptions &options) {
+  auto machine = makeTargetMachine(options.cpu);
+  if (!machine)
+    return machine.takeError();
+  DialectRegistry registry;
+  registerAllToLLVMIRTranslations(registry);
+  module.getContext()->appendDialectRegistry(registry);
+
+  ExecutionEngineOptions engineOptions;
+  auto optimize = makeOptimizingTransformer(/*optLevel=*/3, /*sizeLevel=*/0,
+                                            machine->get());
+  engineOptions.transformer = optimize;
+  engineOptions.jitCodeGenOptLevel = llvm::CodeGenOptLevel::Aggressive;
+  engineOptions.enableGDBNotificationListener = false;
+  engineOptions.enablePerfNotificationListener = false;
+  auto engine =
+      ExecutionEngine::create(module, engineOptions, std::move(*machine));
+  if (!engine)
+    return engine.takeError();
+  auto jit = std::make_unique<Jit>();
+  jit->engine = std::move(*engine);
+  return jit;
+}
+
+llvm::Error Jit::call(StringRef name, ArrayRef<void *> buffers) {
+  // The packed interface takes the address of each argument.
+  SmallVector<void *> values(buffers), packed;
+  for (void *&value : values)
+    packed.push_back(&value);
+  return engine->invokePacked(name, packed);
+}

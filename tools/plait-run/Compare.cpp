@@ -1,0 +1,194 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Comparing schedules, and reports.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compare.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <omp.h>
+
+using namespace plait;
+using namespace plait::run;
+using runtime::DataFeed;
+using runtime::Error;
+using runtime::Expected;
+using runtime::Status;
+
+Summary run::summarize(std::vector<double> ms) {
+  if (ms.size() > 6)
+    ms.erase(ms.begin(), ms.begin() + 3);
+  if (ms.empty())
+    return {};
+  std::sort(ms.begin(), ms.end());
+  return {ms.front(), ms[ms.size() / 2]};
+}
+
+bool run::hasLoss(const Session &session) {
+  for (const Slot &slot : session.lastRun()->slots)
+    if (slot.kind == Kind::Output && slot.dtype == runtime::DType::F32 &&
+        slot.shape.empty())
+      return true;
+  return false;
+}
+
+llvm::json::Object run::reportOf(const Session &session,
+                                 const std::vector<double> &ms, int threads) {
+  Summary time = summarize(ms);
+  llvm::json::Array updates;
+  for (const UpdateReport &u : session.updates)
+    updates.push_back(llvm::json::Object{{"param", u.param},
+                                         {"placement", u.placement},
+                                         {"cluster", u.inCluster},
+                                         {"gradient_bytes", u.gradientBytes}});
+  int64_t params = session.bytesOf(Kind::Param);
+  int64_t states = session.bytesOf(Kind::State);
+  int64_t pending = session.bytesOf(Kind::Pending);
+  return llvm::json::Object{
+      {"schedule", session.schedule()},
+      {"backend", "llvm"},
+      {"threads", threads},
+      {"steps", int64_t(ms.size())},
+      {"compile_ms", session.compileMs},
+      {"ms_per_step",
+       llvm::json::Object{{"min", time.min}, {"median", time.median}}},
+      {"peak_bytes", params + states + pending + session.arenaBytes +
+                         session.bytesOf(Kind::Input)},
+      {"gradient_bytes", session.gradientBytes()},
+      {"arena_bytes", session.arenaBytes},
+      {"pending_bytes", pending},
+      {"param_bytes", params},
+      {"state_bytes", states},
+      {"updates", std::move(updates)}};
+}
+
+namespace {
+struct Entry {
+  std::unique_ptr<Session> session;
+  std::vector<double> ms;
+  std::vector<float> losses;
+  std::string difference;
+};
+} // namespace
+
+/// Runs `steps` steps from the given state and flushes.
+static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
+                        unsigned steps) {
+  if (Status status = entry.session->load(tensors); !status)
+    return status;
+  for (unsigned i = 0; i < steps; ++i) {
+    if (Status status = entry.session->step(feed); !status)
+      return status;
+    entry.losses.push_back(entry.session->loss());
+  }
+  return entry.session->flush();
+}
+
+/// The first carried value or loss that is not the reference's, bit for bit.
+static std::string firstDifference(Entry &reference, Entry &other) {
+  if (std::memcmp(reference.losses.data(), other.losses.data(),
+                  reference.losses.size() * sizeof(float)) != 0)
+    return "loss";
+  for (const Slot *slot : reference.session->carried()) {
+    auto *a = reference.session->find(slot->name);
+    auto *b = other.session->find(slot->name);
+    if (std::memcmp(a->data.data(), b->data.data(), a->data.size()) != 0)
+      return slot->name;
+  }
+  return "";
+}
+
+/// One timed block; its first three steps warm the caches and are not counted.
+static Status timeBlock(Entry &entry, DataFeed feed, unsigned block) {
+  for (unsigned i = 0; i < block; ++i) {
+    auto start = std::chrono::steady_clock::now();
+    if (Status status = entry.session->step(feed); !status)
+      return status;
+    double ms = std::chrono::duration<double, std::milli>(
+                    std::chrono::steady_clock::now() - start)
+                    .count();
+    if (i >= 3 || block <= 3)
+      entry.ms.push_back(ms);
+  }
+  return Status::success();
+}
+
+static void writeTable(Comparison &result, std::vector<Entry> &entries) {
+  llvm::raw_string_ostream os(result.table);
+  os << llvm::formatv("{0,-10}{1,12}{2,12}{3,10}{4,16}{5,14}{6,14}  {7}\n",
+                      "schedule", "min ms", "median ms", "ratio",
+                      "gradient bytes", "pending bytes", "peak bytes",
+                      "against baseline");
+  llvm::json::Array reports;
+  double base = summarize(entries.front().ms).min;
+  for (Entry &entry : entries) {
+    Summary time = summarize(entry.ms);
+    llvm::json::Object report =
+        reportOf(*entry.session, entry.ms, omp_get_max_threads());
+    std::string verdict = entry.difference.empty()
+                              ? "equal bit for bit"
+                              : "DIFFERS in " + entry.difference;
+    os << llvm::formatv("{0,-10}{1,12:f3}{2,12:f3}{3,10:f3}{4,16}{5,14}{6,14}  {7}\n",
+                        entry.session->schedule(), time.min, time.median,
+                        time.min / base, entry.session->gradientBytes(),
+                        entry.session->bytesOf(Kind::Pending),
+                        *report.getInteger("peak_bytes"), verdict);
+    report["equal"] = entry.difference.empty();
+    report["final_loss"] = entry.losses.back();
+    reports.push_back(std::move(report));
+  }
+  result.report["schedules"] = std::move(reports);
+  result.report["equal"] = result.equal;
+}
+
+Expected<Comparison> run::compareSchedules(mlir::ModuleOp module,
+                                           const CompareOptions &options,
+                                           Tensors &tensors,
+                                           const MakeFeed &makeFeed) {
+  std::vector<Entry> entries;
+  for (const char *name : {"baseline", "backward", "forward"}) {
+    SessionOptions session;
+    session.entry = options.entry;
+    session.schedule = name;
+    session.cpu = options.cpu;
+    auto made = Session::create(module, session);
+    if (failed(made))
+      return Error{""};
+    entries.push_back({std::move(*made), {}, {}, ""});
+  }
+  const StepSignature &signature = entries.front().session->signature();
+  Comparison result;
+  for (Entry &entry : entries) {
+    auto feed = makeFeed(signature);
+    if (!feed)
+      return Error{feed.message()};
+    if (Status s = trainFrom(entry, tensors, std::move(*feed), options.steps);
+        !s)
+      return Error{s.message()};
+    entry.difference = firstDifference(entries.front(), entry);
+    result.equal &= entry.difference.empty();
+  }
+  unsigned blocks = std::max(3u, options.steps / options.block);
+  for (unsigned i = 0; i < blocks; ++i)
+    for (unsigned j = 0; j < entries.size(); ++j) {
+      auto feed = makeFeed(signature);
+      if (!feed)
+        return Error{feed.message()};
+      Entry &entry = entries[(i + j) % entries.size()];
+      if (Status s = timeBlock(entry, std::move(*feed), options.block); !s)
+        return Error{s.message()};
+    }
+  writeTable(result, entries);
+  return result;
+}

@@ -1,0 +1,101 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A session: one step, compiled under one schedule, with the buffers it owns.
+//
+// It knows when updates are pending (forward placement), runs the right one of
+// the three functions, and flushes before anyone reads a parameter.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_TOOLS_RUN_SESSION_H
+#define PLAIT_TOOLS_RUN_SESSION_H
+
+#include "StepSignature.h"
+
+#include "plait/Codegen/Jit.h"
+#include "plait/Runtime/DataFeed.h"
+
+#include <map>
+#include <memory>
+
+namespace plait::run {
+
+struct SessionOptions {
+  std::string entry;
+  std::string schedule = "backward";
+  std::string cpu;
+  std::string eval; ///< a second function to compile, or empty
+};
+
+/// Named tensors, as in tensor files.
+using Tensors = std::map<std::string, runtime::HostTensor>;
+
+class Session {
+public:
+  /// Compiles a copy of `module`. Diagnostics go to the context's handler.
+  static mlir::FailureOr<std::unique_ptr<Session>>
+  create(mlir::ModuleOp module, const SessionOptions &options);
+
+  /// What the unscheduled step takes: parameters, states and inputs.
+  const StepSignature &signature() const { return plain; }
+
+  /// Copies parameters, states and buffers in, and forgets what is pending.
+  runtime::Status load(const Tensors &tensors);
+
+  /// Runs a step on the inputs that `feed` gives.
+  runtime::Status step(runtime::DataFeed &feed);
+
+  /// Applies pending updates; nothing where there are none.
+  runtime::Status flush();
+
+  /// Runs the eval function on the given inputs.
+  runtime::Status evaluate(runtime::DataFeed &feed);
+  const StepSignature &evalSignature() const { return evalPlain; }
+
+  /// A buffer by its name in tensor files; null where there is none.
+  runtime::HostTensor *find(llvm::StringRef name);
+
+  /// An output of the function with `signature`, as of its last run.
+  runtime::HostTensor *output(const StepSignature &signature,
+                              llvm::StringRef name);
+  /// The signature of the function the last step ran; null before it.
+  const StepSignature *lastRun() const { return last; }
+
+  /// Names of parameters, states and buffers, in the step's order.
+  std::vector<const Slot *> carried() const;
+
+  /// The step's first f32 scalar output: the loss; NaN where there is none.
+  float loss();
+
+  double compileMs = 0;
+  int64_t arenaBytes = 0;
+  std::vector<UpdateReport> updates;
+  int64_t gradientBytes() const;
+  int64_t bytesOf(Kind kind) const;
+  const std::string &schedule() const { return name; }
+
+private:
+  runtime::Status call(const StepSignature &signature);
+  runtime::Status fillInputs(const StepSignature &signature,
+                             runtime::DataFeed &feed);
+  runtime::Status allocate(const StepSignature &signature);
+
+  std::string name;
+  StepSignature plain, evalPlain;
+  /// The functions of the schedule, by suffix: "", "_first", "_flush", "eval".
+  std::map<std::string, StepSignature> functions;
+  std::map<std::string, runtime::HostTensor> buffers;
+  runtime::HostTensor arena;
+  std::unique_ptr<Jit> jit;
+  const StepSignature *last = nullptr;
+  bool pending = false;
+};
+
+} // namespace plait::run
+
+#endif // PLAIT_TOOLS_RUN_SESSION_H

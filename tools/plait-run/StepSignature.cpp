@@ -1,0 +1,151 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Signatures: roles to slots, in the order of docs/ABI.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StepSignature.h"
+
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+using namespace plait;
+using namespace plait::run;
+using namespace plait::train;
+using runtime::DType;
+
+const Slot *StepSignature::find(Kind kind, StringRef name) const {
+  for (const Slot &slot : slots)
+    if (slot.kind == kind && slot.name == name)
+      return &slot;
+  return nullptr;
+}
+
+static std::optional<DType> toDType(Type type) {
+  if (type.isF32())
+    return DType::F32;
+  if (type.isF64())
+    return DType::F64;
+  if (type.isInteger(64))
+    return DType::I64;
+  if (type.isInteger(32))
+    return DType::I32;
+  if (type.isInteger(16))
+    return DType::I16;
+  if (type.isInteger(8))
+    return DType::I8;
+  if (type.isInteger(1))
+    return DType::Bool;
+  return std::nullopt;
+}
+
+static FailureOr<Slot> makeSlot(FunctionOpInterface step, Kind kind,
+                                std::string name, Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  std::optional<DType> dtype =
+      tensor ? toDType(tensor.getElementType()) : std::nullopt;
+  if (!tensor || !tensor.hasStaticShape() || !dtype)
+    return step.emitError("'")
+           << name << "' has type " << type
+           << "; plait-run takes tensors of static shape of f32, f64, i64, "
+              "i32, i16, i8 or i1";
+  return Slot{kind, std::move(name), *dtype,
+              runtime::Shape(tensor.getShape().begin(),
+                             tensor.getShape().end())};
+}
+
+static std::pair<Kind, std::string> classifyArg(Attribute role, unsigned i) {
+  if (auto param = dyn_cast_or_null<ParamAttr>(role))
+    return {Kind::Param, param.getName().str()};
+  if (auto state = dyn_cast_or_null<StateAttr>(role)) {
+    if (state.getOwner().empty())
+      return {Kind::Buffer, state.getName().str()};
+    return {Kind::State,
+            "state." + state.getOwner().str() + "." + state.getName().str()};
+  }
+  if (auto pending = dyn_cast_or_null<PendingAttr>(role))
+    return {Kind::Pending, "pending." + pending.getOwner().str() + "." +
+                               pending.getName().str()};
+  if (auto input = dyn_cast_or_null<InputAttr>(role))
+    return {Kind::Input, input.getName().str()};
+  return {Kind::Input, "arg" + std::to_string(i)};
+}
+
+FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
+  StepSignature signature;
+  signature.function = SymbolTable::getSymbolName(step).str();
+  for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i) {
+    auto [kind, name] = classifyArg(getArgRole(step, i), i);
+    auto slot = makeSlot(step, kind, name, step.getArgumentTypes()[i]);
+    if (failed(slot))
+      return failure();
+    signature.slots.push_back(*slot);
+  }
+  for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
+    if (getCarriedArg(step, i))
+      continue;
+    Attribute role = getResultRole(step, i);
+    std::string name = "output" + std::to_string(i);
+    Kind kind = Kind::Output;
+    if (auto output = dyn_cast_or_null<OutputAttr>(role))
+      name = output.getName().str();
+    // The prologue gives pending values that it does not take.
+    if (isa_and_nonnull<PendingAttr>(role))
+      std::tie(kind, name) = classifyArg(role, i);
+    auto slot = makeSlot(step, kind, name, step.getResultTypes()[i]);
+    if (failed(slot))
+      return failure();
+    signature.slots.push_back(*slot);
+  }
+  return signature;
+}
+
+std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
+  std::vector<UpdateReport> reports;
+  step.walk([&](UpdateOpInterface update) {
+    auto placement =
+        update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
+    auto cluster = dyn_cast<ClusterOp>(update->getParentOp());
+    Operation *producer = update.getGradient().getDefiningOp();
+    bool inLoop = cluster && producer && producer->getParentOp() == cluster;
+    auto type = cast<RankedTensorType>(update.getGradient().getType());
+    reports.push_back(
+        {getParamName(update).str(),
+         stringifyPlacement(placement ? placement.getValue()
+                                      : Placement::Baseline)
+             .str(),
+         bool(cluster),
+         inLoop ? 0
+                : type.getNumElements() * type.getElementTypeBitWidth() / 8});
+  });
+  return reports;
+}
+
+FailureOr<FunctionOpInterface> run::findEntry(ModuleOp module, StringRef name) {
+  SmallVector<FunctionOpInterface> found;
+  for (Operation &op : module.getBody()->getOperations()) {
+    auto fn = dyn_cast<FunctionOpInterface>(op);
+    if (!fn || !isTrainingStep(fn))
+      continue;
+    bool carries = false;
+    for (unsigned i = 0, e = fn.getNumResults(); i < e; ++i)
+      carries |= bool(getCarriedArg(fn, i));
+    if (name.empty() ? carries : SymbolTable::getSymbolName(fn) == name)
+      found.push_back(fn);
+  }
+  if (found.size() == 1)
+    return found.front();
+  InFlightDiagnostic diag = module.emitError();
+  if (!name.empty())
+    return diag << "has no training step @" << name;
+  if (found.empty())
+    return diag << "has no training step: no function with 'train.step' gives "
+                   "the next value of a parameter";
+  return diag << "has " << found.size()
+              << " training steps; choose one with --entry-point";
+}

@@ -1,0 +1,68 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What a scheduled step takes and gives, read off its IR before roles are
+// lowered away.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_TOOLS_RUN_STEPSIGNATURE_H
+#define PLAIT_TOOLS_RUN_STEPSIGNATURE_H
+
+#include "plait/Dialect/Train/Train.h"
+#include "plait/Runtime/Tensor.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+#include <vector>
+
+namespace plait::run {
+
+enum class Kind { Param, State, Buffer, Pending, Input, Output };
+
+/// One buffer of a step. `name` is the key of tensor files: `fc1.weight`,
+/// `state.fc1.weight.exp_avg`, `x`; pending values have names of their own.
+struct Slot {
+  Kind kind;
+  std::string name;
+  runtime::DType dtype;
+  runtime::Shape shape;
+
+  bool isCarried() const { return kind != Kind::Input && kind != Kind::Output; }
+};
+
+/// A function: its arguments, then the results the caller allocates.
+struct StepSignature {
+  std::string function;
+  std::vector<Slot> slots;
+
+  const Slot *find(Kind kind, llvm::StringRef name) const;
+};
+
+/// Fails, with a diagnostic, on dynamic shapes and element types that tensor
+/// files cannot hold.
+mlir::FailureOr<StepSignature> readSignature(mlir::FunctionOpInterface step);
+
+/// What became of one update.
+struct UpdateReport {
+  std::string param;
+  std::string placement;
+  bool inCluster;
+  int64_t gradientBytes;
+};
+
+/// The updates of `step` and whether their gradients are stored in full.
+std::vector<UpdateReport> reportUpdates(mlir::FunctionOpInterface step);
+
+/// The function to run: `name`, or the only step that carries anything on.
+mlir::FailureOr<mlir::FunctionOpInterface> findEntry(mlir::ModuleOp module,
+                                                     llvm::StringRef name);
+
+} // namespace plait::run
+
+#endif // PLAIT_TOOLS_RUN_STEPSIGNATURE_H
