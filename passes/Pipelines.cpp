@@ -53,14 +53,21 @@ static void addBufferization(OpPassManager &pm) {
       bufferization::LayoutMapOption::IdentityLayoutMap;
   options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
-  // Folds self-copies, which materialize_in_destination leaves behind.
+  // What is left of parallel insertions and materialize_in_destination are
+  // copies of views onto themselves: CSE makes the two views one, and the copy
+  // folds. Buffers have no fills to share, so CSE is harmless again.
+  pm.addPass(createCSEPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(plait::createTrainFinalizeAbi());
   pm.addPass(plait::createTrainPlanArena());
 }
 
 /// Buffers to the LLVM dialect.
-static void addLlvm(OpPassManager &pm) {
+static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
+  plait::TrainLowerContractionsOptions products;
+  products.registerRows = target.registerRows;
+  products.registerCols = target.registerCols;
+  pm.addPass(plait::createTrainLowerContractions(products));
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());
@@ -100,7 +107,7 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createTrainLocalizeInits());
   addBufferization(pm);
-  addLlvm(pm);
+  addLlvm(pm, target);
 }
 
 namespace {

@@ -1,0 +1,22 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Plait's Python side: import training steps, convert tensor files.
+
+`plait.torch` needs PyTorch and torch-mlir and is loaded when first used;
+everything else needs only numpy and safetensors.
+"""
+
+import importlib
+from types import ModuleType
+
+from plait.errors import UnsupportedError
+from plait.exported import ExportedStep
+
+__all__ = ["ExportedStep", "UnsupportedError"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load `plait.torch` on first use."""
+    if name == "torch":
+        return importlib.import_module("plait.torch")
+    raise AttributeError(f"module 'plait' has no attribute '{name}'")

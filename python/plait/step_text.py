@@ -1,0 +1,303 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The text of a training step, made from the text of its gradient function.
+
+A frontend's own MLIR bindings know neither the `train` dialect nor its
+attributes, so the step is composed as text: `parse_function` takes the printed
+gradient function apart, `compose_step` writes `@step` around its body. What is
+expected of the printed form is checked, and anything else is a `ValueError`:
+a frontend that prints differently must fail here and not give wrong text.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+_VALUE = r"%(?:[A-Za-z$._][\w$.-]*|\d+)(?:#\d+)?"
+_HEADER = re.compile(r"  func\.func (?:public |private )?@[\w$.]+\((.*)\) -> (.*) \{")
+_ARGUMENT = re.compile(rf"({_VALUE}): (tensor<[^<>]*>)")
+_RETURN = re.compile(rf"    return ({_VALUE}(?:, {_VALUE})*) : (.*)")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A printed function, taken apart.
+
+    Attributes:
+        aliases: the lines before the module (`#map = ...`).
+        arguments: the argument values (`%arg0`), with `argument_types`.
+        body: the lines of the body without its `return`.
+        results: the returned values, with `result_types`.
+        resources: the lines after the module (`{-# ... #-}`).
+    """
+
+    aliases: list[str]
+    arguments: list[str]
+    argument_types: list[str]
+    body: list[str]
+    results: list[str]
+    result_types: list[str]
+    resources: list[str]
+
+
+@dataclass(frozen=True)
+class Update:
+    """One named optimizer op, for one parameter.
+
+    Attributes:
+        parameter: the parameter's name.
+        op: the op's name without the dialect (`adam`).
+        attributes: in the order they are to be written. A float is written as
+            an f64 attribute, a tuple as an array of f64, True as a unit
+            attribute; False is left out.
+        states: the type of each state by its name, in operand order.
+        lr_input: the name of the input that holds the learning rate, if it is
+            not an attribute.
+    """
+
+    parameter: str
+    op: str
+    attributes: dict[str, float | bool | tuple[float, ...]]
+    states: dict[str, str] = field(default_factory=dict)
+    lr_input: str | None = None
+
+
+def parse_function(text: str) -> Function:
+    """Take apart a module that was printed with one function in it.
+
+    Raises:
+        ValueError: the text is not of the form MLIR prints for a module with
+            one function of one block on tensors.
+    """
+    lines = text.rstrip("\n").split("\n")
+    opening = _only(lines, "module {", "start of a module")
+    closing = _only(lines, "}", "end of a module")
+    inner = lines[opening + 1 : closing]
+    if len(inner) < 3 or inner[-1] != "  }":
+        raise ValueError("expected one function in the module")
+
+    header = _HEADER.fullmatch(inner[0])
+    if not header:
+        raise ValueError(f"unexpected function header: {inner[0][:200]}")
+    arguments = []
+    for piece in _split(header[1]):
+        argument = _ARGUMENT.fullmatch(piece)
+        if not argument:
+            raise ValueError(f"unexpected function argument: {piece}")
+        arguments.append(argument)
+
+    ending = _RETURN.fullmatch(inner[-2])
+    body = inner[1:-2]
+    if not ending or any(line.startswith(("  }", "  func", "  ^")) for line in body):
+        raise ValueError("expected one function, of one block that ends in a return")
+    result_types = _split(ending[2])
+    if _split(_unparenthesized(header[2])) != result_types:
+        raise ValueError("the types of the return are not those of the function")
+    results = ending[1].split(", ")
+    if len(results) != len(result_types):
+        raise ValueError("expected as many types as values in the return")
+
+    return Function(
+        aliases=lines[:opening],
+        arguments=[argument[1] for argument in arguments],
+        argument_types=[argument[2] for argument in arguments],
+        body=body,
+        results=results,
+        result_types=result_types,
+        resources=lines[closing + 1 :],
+    )
+
+
+def compose_step(
+    function: Function,
+    updates: Sequence[Update],
+    buffers: Sequence[str],
+    inputs: Sequence[str],
+) -> str:
+    """The module text of `@step`.
+
+    `function` must take the parameters in the order of `updates`, then
+    `buffers`, then `inputs`, and return the loss, a gradient for each
+    parameter, and the next value of each buffer.
+
+    The step takes each parameter followed by its states, then the buffers, the
+    inputs and the learning rates; it returns the loss and the next value of
+    everything before the inputs, in the same order.
+
+    Raises:
+        ValueError: the function's arguments or results are not as described,
+            or a name stands for two things.
+    """
+    _check_signature(function, updates, buffers, inputs)
+    # In order, without repeats: several updates may share one learning rate.
+    rates = list(dict.fromkeys(u.lr_input for u in updates if u.lr_input))
+    _check_names([u.parameter for u in updates], buffers, [*inputs, *rates])
+
+    values = _Values(function.body)
+    bare = [u.parameter for u in updates] + [*buffers, *inputs]
+    renamed = {old: values.fresh(name) for old, name in zip(function.arguments, bare)}
+    rate_values = {name: values.fresh(name) for name in rates}
+    types = dict(zip(renamed.values(), function.argument_types))
+    argument_values = iter(renamed.values())
+    result_values = iter([renamed.get(v, v) for v in function.results])
+
+    arguments: list[str] = []
+    loss_type = function.result_types[0]
+    results = [(next(result_values), loss_type, '#train.output<"loss">')]
+    ops: list[str] = []
+
+    for update in updates:
+        outs = [next(argument_values)]
+        outs += [values.fresh(f"{update.parameter}.{s}") for s in update.states]
+        out_types = [types[outs[0]], *update.states.values()]
+        parts = [(update.parameter,), *((update.parameter, s) for s in update.states)]
+        arguments.append(_argument(outs[0], out_types[0], _role("param", *parts[0])))
+        for out, out_type, part in zip(outs[1:], out_types[1:], parts[1:]):
+            arguments.append(_argument(out, out_type, _role("state", *part)))
+        nexts = [values.fresh(f"{out[1:]}.next") for out in outs]
+        for value, value_type, part in zip(nexts, out_types, parts):
+            results.append((value, value_type, _role("next", *part)))
+        ins, in_types = [next(result_values)], [out_types[0]]
+        if update.lr_input:
+            ins.append(rate_values[update.lr_input])
+            in_types.append("tensor<f32>")
+        ops.append(
+            f"    {', '.join(nexts)} = train.{update.op}"
+            f" ins({', '.join(ins)} : {', '.join(in_types)})"
+            f"\n      outs({', '.join(outs)} : {', '.join(out_types)})"
+            f"{_attributes(update.attributes)}"
+        )
+    for name in buffers:
+        value = next(argument_values)
+        arguments.append(_argument(value, types[value], _role("state", "", name)))
+        results.append((next(result_values), types[value], _role("next", "", name)))
+    for name in inputs:
+        value = next(argument_values)
+        arguments.append(_argument(value, types[value], _role("input", name)))
+    for name, value in rate_values.items():
+        arguments.append(_argument(value, "tensor<f32>", _role("input", name)))
+
+    body = [_rename(line, renamed) for line in function.body]
+    opening, arrow = "  func.func @step(", "    -> ("
+    separator = ",\n" + " " * len(opening)
+    result_separator = ",\n" + " " * len(arrow)
+    result_roles = [f"{t} {{train.role = {role}}}" for _, t, role in results]
+    lines = [
+        *function.aliases,
+        "module {",
+        opening + separator.join(arguments) + ")",
+        arrow + result_separator.join(result_roles) + ")",
+        "    attributes {train.step} {",
+        *body,
+        *ops,
+        f"    return {', '.join(v for v, _, _ in results)}"
+        f" : {', '.join(t for _, t, _ in results)}",
+        "  }",
+        "}",
+        *function.resources,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def float_literal(value: float) -> str:
+    """The shortest MLIR float literal that reads back as `value`.
+
+    Raises:
+        ValueError: `value` is infinite or not a number.
+    """
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"{value} has no decimal literal")
+    literals = (f"{value:.{digits}e}" for digits in range(6, 18))
+    return next(literal for literal in literals if float(literal) == value)
+
+
+def string_literal(value: str) -> str:
+    """An MLIR string literal: quotes, backslashes and bytes outside printable
+    ASCII are written as two hexadecimal digits."""
+    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in value.encode())
+    return f'"{"".join(plain)}"'
+
+
+class _Values:
+    """Gives out value names that the body of the function does not use."""
+
+    def __init__(self, body: Iterable[str]) -> None:
+        self._used = {v.split("#")[0] for line in body for v in re.findall(_VALUE, line)}
+
+    def fresh(self, name: str) -> str:
+        base = re.sub(r"[^\w$.-]", "_", name, flags=re.ASCII)
+        if not re.match(r"[A-Za-z$._]", base):
+            base = f"_{base}"
+        value, count = f"%{base}", 0
+        while value in self._used:
+            value, count = f"%{base}_{count}", count + 1
+        self._used.add(value)
+        return value
+
+
+def _only(lines: Sequence[str], wanted: str, what: str) -> int:
+    places = [i for i, line in enumerate(lines) if line == wanted]
+    if len(places) != 1:
+        raise ValueError(f"expected one {what}, found {len(places)}")
+    return places[0]
+
+
+def _split(text: str) -> list[str]:
+    """The pieces between the commas of a list of arguments or types."""
+    return text.split(", ") if text else []
+
+
+def _unparenthesized(text: str) -> str:
+    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
+
+
+def _check_signature(
+    function: Function,
+    updates: Sequence[Update],
+    buffers: Sequence[str],
+    inputs: Sequence[str],
+) -> None:
+    carried = len(updates) + len(buffers)
+    if len(function.arguments) != carried + len(inputs):
+        raise ValueError(
+            f"the function has {len(function.arguments)} arguments for"
+            f" {carried + len(inputs)} parameters, buffers and inputs"
+        )
+    if len(function.results) != 1 + carried:
+        raise ValueError(f"the function has {len(function.results)} results, not {1 + carried}")
+    named = [u.parameter for u in updates] + list(buffers)
+    for name, before, after in zip(named, function.argument_types, function.result_types[1:]):
+        if before != after:
+            raise ValueError(f"'{name}' is {before}, but its gradient or next value is {after}")
+
+
+def _check_names(parameters: Sequence[str], buffers: Sequence[str], inputs: Sequence[str]) -> None:
+    for kind, names in (("carried tensor", [*parameters, *buffers]), ("input", inputs)):
+        repeated = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
+        if repeated:
+            raise ValueError(f"more than one {kind} is named '{repeated[0]}'")
+
+
+def _argument(value: str, value_type: str, role: str) -> str:
+    return f"{value}: {value_type} {{train.role = {role}}}"
+
+
+def _role(kind: str, *names: str) -> str:
+    return f"#train.{kind}<{', '.join(string_literal(name) for name in names)}>"
+
+
+def _attributes(attributes: dict[str, float | bool | tuple[float, ...]]) -> str:
+    written = []
+    for name, value in attributes.items():
+        if isinstance(value, bool):
+            written += [name] if value else []
+        elif isinstance(value, tuple):
+            written.append(f"{name} = array<f64: {', '.join(map(float_literal, value))}>")
+        else:
+            written.append(f"{name} = {float_literal(value)} : f64")
+    return f"\n      {{{', '.join(written)}}}" if written else ""
+
+
+def _rename(line: str, names: dict[str, str]) -> str:
+    # A match is a whole value name, so that %arg1 is left alone in %arg10.
+    return re.sub(_VALUE, lambda match: names.get(match[0], match[0]), line)
