@@ -218,6 +218,49 @@ def TrainPlanArena : Pass<"train-plan-arena"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def TrainLowerContractions : Pass<"train-lower-contractions"> {
+  let summary = "Lower bufferized contractions to packed register-tiled loops";
+  let description = [{
+    Replaces each f32 `linalg` contraction on static-shape memrefs (one m, one
+    n and one k dimension, any operand order, optional batch dimensions) by
+    loops that pack blocks of the operands into stack workspaces and update
+    register tiles of the accumulator with `vector.fma`.
+
+    Every element of the result is one chain of fused multiply-adds over k in
+    ascending order, starting from the value the accumulator holds. The result
+    therefore has the same bits for every block size, for every number of
+    threads, and for a row panel as for the whole product.
+
+    Contractions of another element type, with dynamic extents or with another
+    structure are left as they are, with a remark that gives the reason.
+  }];
+  let options = [
+    Option<"registerRows", "register-rows", "int64_t", /*default=*/"6",
+           "The number of accumulator rows of a register tile that is "
+           "register-cols wide.">,
+    Option<"registerCols", "register-cols", "int64_t", /*default=*/"16",
+           "The number of f32 lanes of an accumulator row: two native vectors, "
+           "and a power of two.">,
+    Option<"blockM", "block-m", "int64_t", /*default=*/"96",
+           "The largest number of rows of the broadcast operand that are "
+           "packed at a time.">,
+    Option<"blockN", "block-n", "int64_t", /*default=*/"256",
+           "The largest number of lanes of the vector operand that are packed "
+           "at a time.">,
+    Option<"blockK", "block-k", "int64_t", /*default=*/"256",
+           "The largest number of reduction steps between two accesses to the "
+           "accumulator in memory.">,
+    Option<"parallel", "parallel", "bool", /*default=*/"true",
+           "Whether large contractions that are not yet inside a parallel loop "
+           "become one; without it only scf.for is used and workspaces are "
+           "placed at function entry.">,
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+  ];
+}
+
 def TrainHoistWorkspaces : Pass<"train-hoist-workspaces"> {
   let summary = "Take stack buffers once per thread";
   let description = [{

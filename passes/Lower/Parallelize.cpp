@@ -37,7 +37,8 @@ static int64_t chunkSize(int64_t extent) {
 static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
                         int64_t minElements) {
   if (op->getParentOfType<LoopLikeOpInterface>() ||
-      linalg::isaContractionOpInterface(op) || op->getNumResults() == 0)
+      linalg::isaContractionOpInterface(op) || op->getNumResults() == 0 ||
+      isa<linalg::FillOp>(op)) // a product's fill folds into its lowering
     return;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
   int64_t total = 1;

@@ -32,7 +32,7 @@ _ELEMENT_TYPES = {
     np.dtype(np.uint8): "ui8",
     np.dtype(np.bool_): "i1",
 }
-_TRAINABLE = (torch.float32, torch.float64)
+_FLOATS = (torch.float32, torch.float64)
 
 
 def export_step(
@@ -56,7 +56,7 @@ def export_step(
     influence on the loss) is carried like a buffer.
 
     Args:
-        model: on the CPU, with float32 or float64 parameters.
+        model: on the CPU; the trained parameters must be float32.
         loss_fn: a function or module; its result must be a scalar.
         optimizer: a torch.optim SGD, Adagrad, RMSprop, Adadelta, Adam or AdamW
             over parameters of the model, fresh or not.
@@ -87,6 +87,12 @@ def export_step(
     if not trained:
         raise UnsupportedError("the optimizer has no trainable parameter of the model")
     rest = {n: p for n, p in parameters.items() if n not in trained} | buffers
+    for name, parameter in trained.items():
+        if parameter.dtype != torch.float32:
+            raise UnsupportedError(
+                f"'{_public(name)}' is {parameter.dtype}: updates are computed in float32,"
+                " convert the model with model.float()"
+            )
     used = used_parameters(loss, trained, rest, list(values.values()))
     rest = {n: p for n, p in parameters.items() if n not in used} | buffers
     trained = {n: p for n, p in trained.items() if n in used}
@@ -149,7 +155,7 @@ def _check_tensors(
         name = _public(name)
         if value.device.type != "cpu":
             raise UnsupportedError(f"'{name}' is on {value.device}: move the model to the CPU")
-        if value.is_complex() or (value.is_floating_point() and value.dtype not in _TRAINABLE):
+        if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
             raise UnsupportedError(f"'{name}' is {value.dtype}: only float32 and float64 are known")
         first = storage.setdefault(value.data_ptr(), name)
         if first != name and value.numel():

@@ -1,0 +1,361 @@
+//===- ContractionEmitter.cpp - Emit a planned contraction ----------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Writes the loops of a ContractionPlan: a grid of tasks, in each the blocks of
+// k in ascending order, in each the packing of both operands and a walk over
+// register tiles. It takes no decisions of its own except where an edge needs
+// another access. Two rules keep results independent of every size in the plan:
+// an element of the accumulator is only ever updated by an fma with the next k,
+// and it goes through memory unchanged between blocks. Rows and lanes outside
+// of the operands repeat the last valid one or are zero; what is computed from
+// them is never stored.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ContractionEmitter.h"
+
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace plait;
+
+//===----------------------------------------------------------------------===//
+// Indices and control flow
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value>
+ContractionEmitter::indices(const ContractionOperand &operand, Value row,
+                            Value lane, Value step) {
+  SmallVector<Value> result;
+  for (unsigned loop : operand.loops)
+    result.push_back(loop == RowLoop         ? row
+                     : loop == LaneLoop      ? lane
+                     : loop == ReductionLoop ? step
+                                             : batch[loop - FirstBatch]);
+  return result;
+}
+
+/// The valid part of a block of `size` that starts at `begin`.
+Value ContractionEmitter::blockSize(Value begin, int64_t size, int64_t extent) {
+  if (extent % size == 0)
+    return cst(size);
+  return min(cst(size), sub(cst(extent), begin));
+}
+
+/// Keeps `index` inside of the operand where blocks of `block` overlap its end.
+Value ContractionEmitter::clamp(Value index, int64_t extent, int64_t block) {
+  return extent % block == 0 ? index : min(index, cst(extent - 1));
+}
+
+//===----------------------------------------------------------------------===//
+// Workspaces
+//===----------------------------------------------------------------------===//
+
+static bool isParallelLoop(Operation *op) {
+  // Names instead of classes, so that OpenMP is not a dependency.
+  return isa<scf::ParallelOp, scf::ForallOp>(op) ||
+         op->getName().getStringRef() == "affine.parallel" ||
+         op->getName().getDialectNamespace() == "omp";
+}
+
+/// The block whose start runs once per thread around the insertion point. An
+/// alloca in a sequential loop would grow the stack in each iteration.
+Block *ContractionEmitter::allocationBlock() {
+  Block *block = b.getInsertionBlock();
+  for (Operation *parent = block->getParentOp(); parent;
+       parent = block->getParentOp()) {
+    if (isParallelLoop(parent) || isa<FunctionOpInterface>(parent) ||
+        !parent->getBlock())
+      break;
+    block = parent->getBlock();
+  }
+  return &block->getParent()->front();
+}
+
+/// Returns a stack buffer of at least `size` elements. Contractions of one
+/// function or loop body run one after the other, so they share it.
+Value ContractionEmitter::workspace(StringRef role, int64_t size) {
+  constexpr StringLiteral tag = "plait.workspace";
+  Block *block = allocationBlock();
+  auto type = MemRefType::get({size}, b.getF32Type());
+  for (auto alloca : block->getOps<memref::AllocaOp>()) {
+    auto attr = alloca->getAttrOfType<StringAttr>(tag);
+    if (!attr || attr.getValue() != role)
+      continue;
+    if (alloca.getType().getNumElements() < size)
+      alloca.getResult().setType(type);
+    return alloca;
+  }
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(block);
+  auto alloca = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
+  alloca->setAttr(tag, b.getStringAttr(role));
+  return alloca;
+}
+
+void ContractionEmitter::createWorkspaces() {
+  if (p.packLanes)
+    laneSpace = workspace("lanes", p.blockLanes * p.packedLaneStride());
+  if (p.rowPacking != RowPacking::None)
+    rowSpace = workspace("rows", p.blockRows * p.packedRowStride());
+  if (!p.isAccDirect() || c.numRows % p.tileRows || c.numLanes % p.tileLanes())
+    edgeSpace = workspace("edge", p.tileRows * p.tileLanes());
+}
+
+//===----------------------------------------------------------------------===//
+// Register tiles
+//===----------------------------------------------------------------------===//
+
+/// Whether the tile lies inside of the accumulator; null if always.
+Value ContractionEmitter::isFullTile(Value row, Value lane) {
+  Value result;
+  auto require = [&](Value begin, int64_t size, int64_t extent) {
+    if (extent % size == 0)
+      return;
+    Value inside = less(begin, cst(extent - size + 1));
+    result = result ? b.createOrFold<arith::AndIOp>(result, inside) : inside;
+  };
+  require(row, p.tileRows, c.numRows);
+  require(lane, p.tileLanes(), c.numLanes);
+  return result;
+}
+
+SmallVector<Value> ContractionEmitter::loadTile(
+    Value memref, function_ref<SmallVector<Value>(int64_t, int64_t)> at) {
+  SmallVector<Value> acc;
+  for (int64_t i = 0; i < p.tileRows; ++i)
+    for (int64_t v = 0; v < p.vectorsPerRow; ++v)
+      acc.push_back(
+          loadVector(memref, at(i, v * p.vectorWidth), p.vectorWidth));
+  return acc;
+}
+
+SmallVector<Value> ContractionEmitter::loadAccEdge(Value row, Value lane) {
+  int64_t lanes = p.tileLanes();
+  for (int64_t i = 0; i < p.tileRows * lanes; i += p.vectorWidth)
+    vector::StoreOp::create(b, zeros(p.vectorWidth), edgeSpace, cst(i));
+  loop(blockSize(row, p.tileRows, c.numRows), 1, [&](Value i) {
+    loop(blockSize(lane, lanes, c.numLanes), 1, [&](Value j) {
+      Value x = loadScalar(c.acc.memref,
+                           indices(c.acc, add(row, i), add(lane, j), nullptr));
+      memref::StoreOp::create(b, x, edgeSpace, add(mul(i, lanes), j));
+    });
+  });
+  return loadTile(edgeSpace, [&](int64_t i, int64_t j) {
+    return SmallVector<Value>{cst(i * lanes + j)};
+  });
+}
+
+void ContractionEmitter::storeAccEdge(ValueRange acc, Value row, Value lane) {
+  int64_t lanes = p.tileLanes();
+  for (auto [i, value] : llvm::enumerate(acc))
+    vector::StoreOp::create(b, value, edgeSpace, cst(i * p.vectorWidth));
+  loop(blockSize(row, p.tileRows, c.numRows), 1, [&](Value i) {
+    loop(blockSize(lane, lanes, c.numLanes), 1, [&](Value j) {
+      Value x = loadScalar(edgeSpace, add(mul(i, lanes), j));
+      memref::StoreOp::create(
+          b, x, c.acc.memref,
+          indices(c.acc, add(row, i), add(lane, j), nullptr));
+    });
+  });
+}
+
+/// The values of a tile before the block that starts at `step`.
+SmallVector<Value> ContractionEmitter::startAcc(Value row, Value lane,
+                                                Value step) {
+  if (!c.init)
+    return loadAcc(row, lane);
+  Value start = vector::BroadcastOp::create(b, vec(p.vectorWidth), c.init);
+  SmallVector<Value> fresh(p.tileRows * p.vectorsPerRow, start);
+  if (c.numSteps <= p.blockSteps)
+    return fresh;
+  Value isFirst =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, step, cst(0));
+  auto ifOp = scf::IfOp::create(b, TypeRange(ValueRange(fresh)), isFirst,
+                                /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(ifOp.thenBlock());
+  scf::YieldOp::create(b, fresh);
+  b.setInsertionPointToStart(ifOp.elseBlock());
+  scf::YieldOp::create(b, loadAcc(row, lane));
+  return ifOp.getResults();
+}
+
+SmallVector<Value> ContractionEmitter::loadAcc(Value row, Value lane) {
+  auto direct = [&] {
+    return loadTile(c.acc.memref, [&](int64_t i, int64_t j) {
+      return indices(c.acc, add(row, i), add(lane, j), nullptr);
+    });
+  };
+  if (!p.isAccDirect())
+    return loadAccEdge(row, lane);
+  Value full = isFullTile(row, lane);
+  if (!full)
+    return direct();
+  SmallVector<Type> types(p.tileRows * p.vectorsPerRow, vec(p.vectorWidth));
+  auto ifOp = scf::IfOp::create(b, types, full, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(ifOp.thenBlock());
+  scf::YieldOp::create(b, direct());
+  b.setInsertionPointToStart(ifOp.elseBlock());
+  scf::YieldOp::create(b, loadAccEdge(row, lane));
+  return ifOp.getResults();
+}
+
+void ContractionEmitter::storeAcc(ValueRange acc, Value row, Value lane) {
+  auto direct = [&] {
+    for (auto [n, value] : llvm::enumerate(acc)) {
+      int64_t i = n / p.vectorsPerRow, v = n % p.vectorsPerRow;
+      vector::StoreOp::create(
+          b, value, c.acc.memref,
+          indices(c.acc, add(row, i), add(lane, v * p.vectorWidth), nullptr));
+    }
+  };
+  if (!p.isAccDirect())
+    return storeAccEdge(acc, row, lane);
+  Value full = isFullTile(row, lane);
+  if (!full)
+    return direct();
+  auto ifOp = scf::IfOp::create(b, full, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(ifOp.thenBlock());
+  direct();
+  b.setInsertionPointToStart(ifOp.elseBlock());
+  storeAccEdge(acc, row, lane);
+}
+
+/// The loop over k of one register tile: per step one vector (or a few) of
+/// lanes, and one broadcast element for each row.
+void ContractionEmitter::emitTile(Value row, Value lane, Value rowInBlock,
+                                  Value laneInBlock, Range steps) {
+  SmallVector<Value> rowIndex;
+  for (int64_t i = 0; i < p.tileRows; ++i)
+    rowIndex.push_back(clamp(add(row, i), c.numRows, p.tileRows));
+  Value rowBase = mul(rowInBlock, p.packedRowStride());
+  Value laneBase = mul(laneInBlock, p.packedLaneStride());
+  auto loadRow = [&](int64_t i, Value k) {
+    if (p.rowPacking == RowPacking::None)
+      return loadScalar(c.rows.memref, indices(c.rows, rowIndex[i], nullptr,
+                                               add(steps.begin, k)));
+    if (p.rowPacking == RowPacking::RowMajor)
+      return loadScalar(rowSpace,
+                        add(add(rowBase, i * p.packedRowStride()), k));
+    return loadScalar(rowSpace, add(add(rowBase, mul(k, p.tileRows)), i));
+  };
+  auto loadLanes = [&](int64_t v, Value k) {
+    int64_t offset = v * p.vectorWidth;
+    if (!p.packLanes)
+      return loadVector(
+          c.lanes.memref,
+          indices(c.lanes, nullptr, add(lane, offset), add(steps.begin, k)),
+          p.vectorWidth);
+    Value at = add(add(laneBase, mul(k, p.tileLanes())), offset);
+    return loadVector(laneSpace, at, p.vectorWidth);
+  };
+
+  SmallVector<Value> init = startAcc(row, lane, steps.begin);
+  auto forOp = scf::ForOp::create(b, cst(0), steps.size, cst(1), init);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(forOp.getBody());
+    Value k = forOp.getInductionVar();
+    SmallVector<Value> acc(forOp.getRegionIterArgs()), vectors;
+    for (int64_t v = 0; v < p.vectorsPerRow; ++v)
+      vectors.push_back(loadLanes(v, k));
+    for (int64_t i = 0; i < p.tileRows; ++i) {
+      Value x =
+          vector::BroadcastOp::create(b, vec(p.vectorWidth), loadRow(i, k));
+      for (int64_t v = 0; v < p.vectorsPerRow; ++v) {
+        Value &a = acc[i * p.vectorsPerRow + v];
+        a = vector::FMAOp::create(b, x, vectors[v], a);
+      }
+    }
+    scf::YieldOp::create(b, acc);
+  }
+  storeAcc(forOp.getResults(), row, lane);
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks and grid
+//===----------------------------------------------------------------------===//
+
+/// One tile of the grid: all of k for a panel of rows and lanes.
+void ContractionEmitter::emitTask(Value row, Value lane) {
+  Value taskEnd = add(row, blockSize(row, p.taskRows, c.numRows));
+  Range lanes{lane, blockSize(lane, p.blockLanes, c.numLanes)};
+  loop(cst(c.numSteps), p.blockSteps, [&](Value k) {
+    Range steps{k, blockSize(k, p.blockSteps, c.numSteps)};
+    if (p.packLanes)
+      packLanes(lanes, steps);
+    loop(row, taskEnd, p.blockRows, [&](Value block) {
+      Range rows{block, blockSize(block, p.blockRows, c.numRows)};
+      packRows(rows, steps);
+      emitTiles(rows, lanes, steps);
+    });
+  });
+}
+
+/// The register tiles of one block. Usually the lanes of a tile stay in the
+/// first cache while the rows, fewer bytes per step, come from the second.
+void ContractionEmitter::emitTiles(Range rows, Range lanes, Range steps) {
+  auto tile = [&](Value i, Value j) {
+    emitTile(add(rows.begin, i), add(lanes.begin, j), i, j, steps);
+  };
+  if (p.lanesInner)
+    loop(rows.size, p.tileRows, [&](Value i) {
+      loop(lanes.size, p.tileLanes(), [&](Value j) { tile(i, j); });
+    });
+  else
+    loop(lanes.size, p.tileLanes(), [&](Value j) {
+      loop(rows.size, p.tileRows, [&](Value i) { tile(i, j); });
+    });
+}
+
+void ContractionEmitter::emitGrid(bool isParallel) {
+  SmallVector<int64_t> extents(c.batch), sizes(c.batch.size(), 1);
+  extents.append({c.numRows, c.numLanes});
+  sizes.append({p.taskRows, p.blockLanes});
+  auto body = [&](ValueRange ivs) {
+    llvm::append_range(batch, ivs.drop_back(2));
+    createWorkspaces();
+    emitTask(ivs[ivs.size() - 2], ivs.back());
+  };
+  SmallVector<Value> begins, ends, steps;
+  for (auto [extent, size] : llvm::zip_equal(extents, sizes)) {
+    begins.push_back(cst(0));
+    ends.push_back(cst(extent));
+    steps.push_back(cst(size));
+  }
+  OpBuilder::InsertionGuard guard(b);
+  if (isParallel) {
+    auto parallelOp = scf::ParallelOp::create(b, begins, ends, steps);
+    b.setInsertionPointToStart(parallelOp.getBody());
+    return body(parallelOp.getInductionVars());
+  }
+  SmallVector<Value> ivs;
+  for (auto [begin, end, step] : llvm::zip_equal(begins, ends, steps)) {
+    auto forOp = scf::ForOp::create(b, begin, end, step);
+    b.setInsertionPointToStart(forOp.getBody());
+    ivs.push_back(forOp.getInductionVar());
+  }
+  body(ivs);
+}
+
+void ContractionEmitter::emit(bool allowParallel) {
+  bool isParallel = allowParallel && p.isLarge;
+  for (Operation *op = b.getInsertionBlock()->getParentOp(); op;
+       op = op->getParentOp())
+    isParallel &= !isParallelLoop(op);
+  emitGrid(isParallel);
+}
+
+void plait::emitContraction(OpBuilder &builder, Location loc,
+                            const ContractionPlan &plan,
+                            const ContractionTarget &target) {
+  ContractionEmitter(builder, loc, plan).emit(target.parallel);
+}

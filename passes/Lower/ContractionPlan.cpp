@@ -1,0 +1,325 @@
+//===- ContractionPlan.cpp - Roles and blocks of a contraction ------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Decides whether an op is a contraction that can be lowered, which operand
+// gives the rows and which the lanes of a register tile, how large the tiles
+// and blocks are and what is packed. It decides by comparing estimated cycles
+// of a few candidates. It does not create IR, and nothing decided here changes
+// a bit of the result: each element stays one chain of fused multiply-adds.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ContractionPlan.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/MathExtras.h"
+#include <limits>
+
+using namespace mlir;
+using namespace plait;
+using llvm::alignTo;
+using llvm::divideCeil;
+
+//===----------------------------------------------------------------------===//
+// Matching
+//===----------------------------------------------------------------------===//
+
+bool ContractionOperand::isContiguousAlong(unsigned loop) const {
+  if (loops.empty() || loops.back() != loop)
+    return false;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  auto type = cast<MemRefType>(memref.getType());
+  return succeeded(type.getStridesAndOffset(strides, offset)) &&
+         strides.back() == 1;
+}
+
+void Contraction::swapRoles() {
+  std::swap(rows, lanes);
+  std::swap(numRows, numLanes);
+  for (ContractionOperand *operand : {&rows, &lanes, &acc})
+    for (unsigned &loop : operand->loops)
+      if (loop == RowLoop || loop == LaneLoop)
+        loop = loop == RowLoop ? LaneLoop : RowLoop;
+}
+
+/// Returns true if the body is exactly `acc + lhs * rhs`. Extra operations, a
+/// cast for instance, would have to be part of the packing.
+static bool isMultiplyAdd(Block &body) {
+  if (body.getNumArguments() != 3 || body.getOperations().size() != 3)
+    return false;
+  auto add = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (!add)
+    return false;
+  bool accFirst = add.getLhs() == body.getArgument(2);
+  Value product = accFirst ? add.getRhs() : add.getLhs();
+  Value acc = accFirst ? add.getLhs() : add.getRhs();
+  auto mul = product.getDefiningOp<arith::MulFOp>();
+  if (!mul || acc != body.getArgument(2))
+    return false;
+  auto lhs = dyn_cast<BlockArgument>(mul.getLhs());
+  auto rhs = dyn_cast<BlockArgument>(mul.getRhs());
+  return lhs && rhs && lhs != rhs && lhs != acc && rhs != acc;
+}
+
+bool plait::isContractionCandidate(linalg::LinalgOp op) {
+  return op.getNumDpsInputs() == 2 && op.getNumDpsInits() == 1 &&
+         op.getNumReductionLoops() > 0 && isMultiplyAdd(*op.getBlock());
+}
+
+/// Whether loop `loop` indexes a dimension under `map`.
+static bool uses(AffineMap map, unsigned loop) {
+  return map.isFunctionOfDim(loop);
+}
+
+/// Numbers the loops of `op` by role; the maps are projected permutations.
+static LogicalResult classifyLoops(ArrayRef<AffineMap> maps,
+                                   ArrayRef<int64_t> extents,
+                                   Contraction &result,
+                                   SmallVectorImpl<unsigned> &roles,
+                                   StringRef &reason) {
+  SmallVector<bool> seen(FirstBatch, false);
+  for (auto [loop, extent] : llvm::enumerate(extents)) {
+    bool a = uses(maps[0], loop), b = uses(maps[1], loop);
+    bool c = uses(maps[2], loop);
+    if (a && b && c) {
+      roles.push_back(FirstBatch + result.batch.size());
+      result.batch.push_back(extent);
+      continue;
+    }
+    if (a + b + c != 2) {
+      reason = "a loop indexes only one operand";
+      return failure();
+    }
+    unsigned role = !c ? ReductionLoop : a ? RowLoop : LaneLoop;
+    if (seen[role]) {
+      reason = "it has more than one m, n or k loop";
+      return failure();
+    }
+    seen[role] = true;
+    roles.push_back(role);
+    (role == RowLoop    ? result.numRows
+     : role == LaneLoop ? result.numLanes
+                        : result.numSteps) = extent;
+  }
+  return success();
+}
+
+FailureOr<Contraction> plait::matchContraction(linalg::LinalgOp op,
+                                               StringRef &reason) {
+  auto fail = [&](StringRef why) {
+    reason = why;
+    return failure();
+  };
+  if (!isContractionCandidate(op))
+    return fail("it does not multiply two operands and add");
+  if (!op.hasPureBufferSemantics())
+    return fail("it is not bufferized");
+  for (Value operand : op->getOperands()) {
+    auto type = cast<MemRefType>(operand.getType());
+    if (!type.getElementType().isF32())
+      return fail("the element type is not f32");
+    if (!type.hasStaticShape())
+      return fail("a shape is dynamic");
+    if (type.getNumElements() == 0)
+      return fail("a dimension is empty");
+  }
+  // Packed elements are read again after the accumulator has been written.
+  if (op->getOperand(0) == op->getOperand(2) ||
+      op->getOperand(1) == op->getOperand(2))
+    return fail("the accumulator is also an input");
+
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  if (!llvm::all_of(maps,
+                    [](AffineMap m) { return m.isProjectedPermutation(); }))
+    return fail("an operand access is not a permutation of loops");
+  Contraction result;
+  SmallVector<unsigned> roles;
+  if (failed(
+          classifyLoops(maps, op.getStaticLoopRanges(), result, roles, reason)))
+    return failure();
+  ContractionOperand *operands[] = {&result.rows, &result.lanes, &result.acc};
+  for (auto [operand, map, value] :
+       llvm::zip_equal(operands, maps, op->getOperands())) {
+    operand->memref = value;
+    for (AffineExpr expr : map.getResults())
+      operand->loops.push_back(roles[cast<AffineDimExpr>(expr).getPosition()]);
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Planning
+//===----------------------------------------------------------------------===//
+
+/// The size of a block of at most about `limit` elements such that all blocks
+/// of `extent` are about equally large, rounded up to `multiple`.
+static int64_t balancedBlock(int64_t extent, int64_t limit, int64_t multiple) {
+  int64_t parts = divideCeil(extent, std::max(limit, multiple));
+  return alignTo(divideCeil(extent, parts), multiple);
+}
+
+/// Weighs the rows that are computed in vain against the loads of lanes, which
+/// are shared by the rows of a tile: a tile of 4 rows suits 32 rows better than
+/// one of 6.
+static int64_t chooseTileRows(int64_t numRows, int64_t limit) {
+  int64_t best = 1;
+  double bestCost = std::numeric_limits<double>::max();
+  for (int64_t rows = std::min(limit, numRows); rows > 0; --rows) {
+    double cost = alignTo(numRows, rows) * (1 + 0.5 / rows);
+    if (cost < bestCost) {
+      bestCost = cost;
+      best = rows;
+    }
+  }
+  return best;
+}
+
+/// Chooses the register tile. One that is less than two native vectors wide
+/// gets twice the rows, and one with few rows more vectors, so that there are
+/// always enough independent chains to hide the latency of an fma.
+static void chooseTile(ContractionPlan &plan, int64_t width,
+                       const ContractionTarget &target) {
+  const Contraction &c = plan.contraction;
+  bool isWide = width == target.registerCols;
+  int64_t limit = isWide ? target.registerRows : 2 * target.registerRows;
+  plan.vectorWidth = width;
+  plan.tileRows = chooseTileRows(c.numRows, limit);
+  plan.vectorsPerRow = 1;
+  while (2 * plan.vectorsPerRow * plan.tileRows <= limit &&
+         2 * plan.tileLanes() <= c.numLanes)
+    plan.vectorsPerRow *= 2;
+}
+
+/// Chooses what is packed and in blocks of which size.
+static void chooseBlocks(ContractionPlan &plan,
+                         const ContractionTarget &target) {
+  const Contraction &c = plan.contraction;
+  int64_t lanes = plan.tileLanes();
+  // A few rows use each element of the lane operand too rarely to pay for a
+  // copy. Blocks of few steps then read it in place, in long runs.
+  bool isStreaming = c.numRows <= 2 * target.registerRows &&
+                     c.lanes.isContiguousAlong(LaneLoop) &&
+                     c.numLanes % lanes == 0;
+  int64_t blockN = target.blockN, blockK = target.blockK;
+  // Few lanes: deeper blocks of the same size in bytes access the accumulator
+  // less often.
+  int64_t depth =
+      std::clamp<int64_t>(blockN / alignTo(c.numLanes, lanes), 1, 4);
+  blockK *= depth;
+  if (isStreaming) {
+    blockN = 2 * target.blockN;
+    blockK = 16;
+  } else if (c.numRows == plan.tileRows) {
+    // A packed element is read only once, so only long runs of the source
+    // matter.
+    blockN = lanes;
+    blockK = 2 * target.blockK;
+  }
+  // Few steps: the accumulator is most of the traffic, so walk along its rows
+  // and as far as the packed lanes stay in the cache.
+  constexpr int64_t fewSteps = 64;
+  plan.lanesInner = c.numSteps <= fewSteps;
+  if (plan.lanesInner)
+    blockN *= fewSteps / alignTo(c.numSteps, 16);
+  plan.packLanes = !isStreaming;
+  plan.rowPacking = isStreaming ? RowPacking::None
+                    : c.rows.isContiguousAlong(ReductionLoop)
+                        ? RowPacking::RowMajor
+                        : RowPacking::Interleaved;
+  plan.blockLanes = balancedBlock(c.numLanes, blockN, lanes);
+  plan.blockSteps = balancedBlock(c.numSteps, blockK, 16);
+  // With a single tile of lanes a packed row is read only once, too.
+  int64_t blockM = c.numLanes <= lanes ? plan.tileRows : target.blockM / depth;
+  plan.blockRows = balancedBlock(c.numRows, blockM, plan.tileRows);
+}
+
+/// Chooses the parallel grid: enough tiles to balance a few threads, yet as few
+/// as possible, since each row of tiles packs the lane operand once more.
+static void chooseGrid(ContractionPlan &plan) {
+  const Contraction &c = plan.contraction;
+  constexpr int64_t minTasks = 8;
+  // About 10 us of work; below that starting threads costs more than it gives.
+  constexpr int64_t minLargeProducts = 1 << 19;
+  int64_t products = c.numRows * c.numLanes * c.numSteps;
+  int64_t columns = divideCeil(c.numLanes, plan.blockLanes);
+  for (int64_t extent : c.batch) {
+    columns *= extent;
+    products *= extent;
+  }
+  plan.isLarge = products >= minLargeProducts;
+  int64_t blocks = divideCeil(c.numRows, plan.blockRows);
+  int64_t parts = std::min(blocks, (int64_t)divideCeil(minTasks, columns));
+  if (!plan.isLarge)
+    parts = 1;
+  plan.taskRows = divideCeil(blocks, parts) * plan.blockRows;
+}
+
+/// Estimates the cycles of one batch element. The constants are cycles per
+/// element, measured roughly on a core with two 8-lane fma units.
+static double estimateCost(const ContractionPlan &plan,
+                           const ContractionTarget &target) {
+  const Contraction &c = plan.contraction;
+  double rows = alignTo(c.numRows, plan.tileRows);
+  double lanes = alignTo(c.numLanes, plan.tileLanes());
+  // A step of a tile is bound by the two fma units, by the two load ports (one
+  // broadcast per row, one load per register of lanes) or by the latency of a
+  // chain, and the loads also take slots from the fmas.
+  double regs =
+      plan.vectorsPerRow * (plan.vectorWidth == target.registerCols ? 2 : 1);
+  double fmas = plan.tileRows * regs, loads = plan.tileRows + regs;
+  double perStep = std::max({fmas, loads, 8.0}) / 2 + 0.1 * loads;
+  double tiles = rows / plan.tileRows * (lanes / plan.tileLanes());
+  double cost = tiles * c.numSteps * perStep;
+  if (plan.packLanes) {
+    double perElement = c.lanes.isContiguousAlong(LaneLoop)        ? 0.15
+                        : c.lanes.isContiguousAlong(ReductionLoop) ? 0.4
+                                                                   : 1.5;
+    cost +=
+        lanes * c.numSteps * perElement * divideCeil(c.numRows, plan.taskRows);
+  }
+  if (plan.rowPacking != RowPacking::None) {
+    double perElement = plan.rowPacking == RowPacking::RowMajor ? 0.1
+                        : c.rows.isContiguousAlong(RowLoop)     ? 0.6
+                                                                : 1.0;
+    cost += rows * c.numSteps * perElement *
+            divideCeil(c.numLanes, plan.blockLanes);
+  }
+  cost += rows * lanes * divideCeil(c.numSteps, plan.blockSteps) *
+          (plan.isAccDirect() ? 0.25 : 2.0);
+  return cost;
+}
+
+static ContractionPlan makePlan(const Contraction &contraction, int64_t width,
+                                const ContractionTarget &target) {
+  ContractionPlan plan;
+  plan.contraction = contraction;
+  chooseTile(plan, width, target);
+  chooseBlocks(plan, target);
+  chooseGrid(plan);
+  plan.cost = estimateCost(plan, target);
+  return plan;
+}
+
+ContractionPlan plait::planContraction(const Contraction &contraction,
+                                       const ContractionTarget &target) {
+  std::optional<ContractionPlan> best;
+  for (bool swap : {false, true}) {
+    Contraction candidate = contraction;
+    if (swap)
+      candidate.swapRoles();
+    int64_t native = std::max<int64_t>(1, target.registerCols / 2);
+    int64_t narrow =
+        std::min<int64_t>(native, llvm::PowerOf2Ceil(candidate.numLanes));
+    for (int64_t width : {target.registerCols, narrow}) {
+      ContractionPlan plan = makePlan(candidate, width, target);
+      if (!best || plan.cost < best->cost)
+        best = plan;
+    }
+  }
+  return *best;
+}

@@ -1,0 +1,106 @@
+//===- ContractionPlan.h - Roles and blocks of a contraction ----*- C++ -*-===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A contraction as the emitter sees it, and the decisions taken for it. One
+// operand gives the rows of a register tile (its elements are broadcast), the
+// other one the lanes; which of the two is a decision, and not a property of
+// the op.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_PASSES_LOWER_CONTRACTIONPLAN_H
+#define PLAIT_PASSES_LOWER_CONTRACTIONPLAN_H
+
+#include "LowerContractions.h"
+
+namespace plait {
+
+/// The loops of a contraction. Batch loop `i` is numbered FirstBatch + i.
+enum ContractionLoop : unsigned {
+  RowLoop,
+  LaneLoop,
+  ReductionLoop,
+  FirstBatch
+};
+
+/// A memref and, for each of its dimensions, the loop that indexes it.
+struct ContractionOperand {
+  mlir::Value memref;
+  llvm::SmallVector<unsigned> loops;
+
+  /// Whether consecutive iterations of `loop` are neighbours in memory, so that
+  /// a vector of them is one load.
+  bool isContiguousAlong(unsigned loop) const;
+};
+
+/// acc[batch, row, lane] += rows[batch, row, k] * lanes[batch, lane, k], each
+/// operand with its dimensions in any order. An extent is 1 where the op has no
+/// such loop.
+struct Contraction {
+  ContractionOperand rows, lanes, acc;
+  int64_t numRows = 1, numLanes = 1, numSteps = 1;
+  llvm::SmallVector<int64_t> batch;
+  /// Where the chains start instead of at the value in memory, if not null: the
+  /// f32 scalar that a fill would have stored there.
+  mlir::Value init;
+
+  /// Exchanges the roles of the two operands, i.e. computes the transpose.
+  void swapRoles();
+};
+
+/// How the elements of a packed row block are laid out.
+enum class RowPacking { None, RowMajor, Interleaved };
+
+/// All sizes that the emitted loops use. Each is a function of the shape and
+/// the target only: a plan must never depend on the number of threads.
+struct ContractionPlan {
+  Contraction contraction;
+  /// Register tile: tileRows x (vectorsPerRow vectors of vectorWidth lanes).
+  int64_t tileRows, vectorWidth, vectorsPerRow;
+  /// Blocks that are packed at a time, in elements; blockRows and blockLanes
+  /// are multiples of the register tile.
+  int64_t blockRows, blockLanes, blockSteps;
+  /// Rows of one tile of the parallel grid, which is blockLanes wide.
+  int64_t taskRows;
+  RowPacking rowPacking;
+  bool packLanes;
+  /// Whether the walk over register tiles of a block goes along the lanes
+  /// first, i.e. through the accumulator as it lies in memory.
+  bool lanesInner;
+  /// Worth a parallel loop at all.
+  bool isLarge;
+  /// Estimated cost in cycles, to compare plans of one contraction.
+  double cost;
+
+  int64_t tileLanes() const { return vectorWidth * vectorsPerRow; }
+  bool isAccDirect() const {
+    return contraction.acc.isContiguousAlong(LaneLoop);
+  }
+  /// Distance of two rows in a packed row block. The 16 elements of padding
+  /// keep rows of a power-of-two length out of the same cache set.
+  int64_t packedRowStride() const { return blockSteps + 16; }
+  /// Distance of two lanes of different tiles in a packed lane block, with one
+  /// step of padding for the same reason.
+  int64_t packedLaneStride() const { return blockSteps + 1; }
+};
+
+/// Returns true if `op` has the body and loops of a contraction, whether or not
+/// it is one that can be lowered.
+bool isContractionCandidate(mlir::linalg::LinalgOp op);
+
+/// Returns the contraction that `op` computes, with m as rows and n as lanes,
+/// or sets `reason`.
+mlir::FailureOr<Contraction> matchContraction(mlir::linalg::LinalgOp op,
+                                              llvm::StringRef &reason);
+
+/// Returns the cheapest plan for `contraction`.
+ContractionPlan planContraction(const Contraction &contraction,
+                                const ContractionTarget &target);
+
+} // namespace plait
+
+#endif // PLAIT_PASSES_LOWER_CONTRACTIONPLAN_H

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs a build of Plait into a temporary prefix, and builds a project of
+# somebody else with find_package(Plait) against it.
+#   run.sh <build folder of Plait>
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build_dir=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cmake --install "$build_dir" --prefix "$work/prefix"
+cmake -S "$here" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+      -DCMAKE_PREFIX_PATH="$work/prefix"
+cmake --build "$work/build"
+"$work/build/outside" "$here/../../../examples/mlp.mlir" >"$work/out"
+grep -q 'update of "fc1.weight":' "$work/out"
+grep -q 'train.cluster <backward>' "$work/out"
+"$work/build/outside-runtime"
+# The installed plugin and tools run from where they are.
+"$work/prefix/bin/plait-opt" --version | grep -q Plait
+test -e "$work/prefix/lib/plait-plugin.so"
+if grep -rn "$build_dir" "$work/prefix/lib/cmake"; then
+  echo "the installed package names the build folder" >&2
+  exit 1
+fi

@@ -1,0 +1,28 @@
+# The lit suite: every .mlir file here is a test. lit is pip's, so nothing of
+# LLVM's own test support (lit.llvm) is needed.
+import os
+
+import lit.formats
+
+config.name = "Plait"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir"]
+config.excludes = ["Inputs", "python", "Unit"]
+config.test_source_root = os.path.dirname(__file__)
+
+# Tools by path, so that no other LLVM's are found.
+config.environment["PATH"] = os.pathsep.join(
+    [config.plait_bin_dir, config.llvm_tools_dir, config.environment["PATH"]])
+# Two threads run parallel code also where there is one processor.
+config.environment.setdefault("OMP_NUM_THREADS", "2")
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input=fail"
+
+config.substitutions.append(("%plait_libs", config.plait_lib_dir))
+config.substitutions.append(
+    ("%examples", os.path.join(config.plait_source_dir, "examples")))
+
+for tool in ("plait-opt", "plait-run"):
+    if os.path.exists(os.path.join(config.plait_bin_dir, tool)):
+        config.available_features.add(tool)
+if os.path.exists(os.path.join(config.llvm_tools_dir, "mlir-opt")):
+    config.available_features.add("mlir-opt")
