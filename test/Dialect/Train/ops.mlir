@@ -101,7 +101,7 @@ func.func @adaptive(%g: tensor<4xf32>, %w: tensor<4xf32>, %a: tensor<4xf32>, %b:
 }
 
 // CHECK-LABEL: func.func @adam
-// CHECK:         %{{.*}}:4 = train.adam {{.*}} {betas = array<f64: 8.000000e-01, 9.900000e-01>, decoupled_weight_decay, lr = 1.000000e-03 : f64, weight_decay = 1.000000e-02 : f64}
+// CHECK:         %{{.*}}:4 = train.adam {{.*}} {betas = array<f64: 8.000000e-01, 0.98999999999999999>, decoupled_weight_decay, lr = 1.000000e-03 : f64, weight_decay = 1.000000e-02 : f64}
 // CHECK:         %{{.*}}:5 = train.adam {{.*}} {amsgrad, lr = 1.000000e-03 : f64, maximize}
 func.func @adam(%g: tensor<4xf32>, %w: tensor<4xf32>, %m: tensor<4xf32>, %v: tensor<4xf32>,
                 %x: tensor<4xf32>, %t: tensor<f32>) -> tensor<4xf32> {

@@ -7,6 +7,7 @@
 // CHECK-DAG:   #[[$MK:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
 // CHECK-DAG:   #[[$NK:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
 // CHECK-DAG:   #[[$MN:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
+// CHECK-DAG:   #[[$A:.*]] = affine_map<(d0, d1, d2, d3) -> (d1, d3, d0)>
 // CHECK-LABEL: func.func @matmul
 // CHECK-SAME:    %[[X:[^ ]*]]: tensor<8x4xf32>, %[[W:[^ ]*]]: tensor<16x4xf32>
 // CHECK-NOT:     linalg.transpose
@@ -22,7 +23,6 @@ func.func @matmul(%x: tensor<8x4xf32>, %w: tensor<16x4xf32>, %z: tensor<8x16xf32
 // A generic that only permutes is a transpose too; a permutation of three
 // dimensions shows which way round it is composed.
 
-// CHECK-DAG:   #[[$A:.*]] = affine_map<(d0, d1, d2, d3) -> (d1, d3, d0)>
 // CHECK-LABEL: func.func @batch
 // CHECK-SAME:    %[[A:[^ ]*]]: tensor<3x5x2xf32>
 // CHECK:         linalg.generic {indexing_maps = [#[[$A]],

@@ -1,0 +1,145 @@
+// RUN: plait-opt %s -split-input-file -verify-diagnostics -train-fuse-clusters=panel-bytes=1024 -canonicalize | FileCheck %s
+// RUN: plait-opt %s -split-input-file -verify-diagnostics -train-fuse-clusters=panel-bytes=1048576 -canonicalize | FileCheck %s --check-prefix=LARGE
+
+// Backward: panels of 16 rows, 1024 bytes each, of the gradient are computed
+// and applied. Bias corrections, of rank 0, stay before the loop. One root in
+// f64 is theirs; the update has one of its own and it is not computed twice.
+
+// CHECK-LABEL: func.func @backward
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<64x16xf32>, %[[M:[^ ]*]]: tensor<64x16xf32>, %[[V:[^ ]*]]: tensor<64x16xf32>, %[[T:[^ ]*]]: tensor<f32>
+// CHECK-NOT:     linalg.matmul
+// CHECK:         math.sqrt %{{.*}} : f64
+// CHECK:         scf.forall (%[[I:.*]]) = (0) to (64) step (16) shared_outs(%[[OW:.*]] = %[[W]], %[[OM:.*]] = %[[M]], %[[OV:.*]] = %[[V]])
+// CHECK:           %[[Z:.*]] = linalg.fill {{.*}} -> tensor<16x16xf32>
+// CHECK:           %[[G:.*]] = linalg.matmul {{.*}} outs(%[[Z]] : tensor<16x16xf32>) -> tensor<16x16xf32>
+// CHECK:           linalg.generic {{.*}} ins(%[[G]],
+// CHECK-COUNT-1:     math.sqrt %{{.*}} : f32
+// CHECK-NOT:       math.sqrt
+// CHECK:           scf.forall.in_parallel
+// CHECK:             tensor.parallel_insert_slice %{{.*}} into %[[OW]][%[[I]], 0] [16, 16]
+// CHECK:             tensor.parallel_insert_slice %{{.*}} into %[[OM]]
+// CHECK:             tensor.parallel_insert_slice %{{.*}} into %[[OV]]
+// CHECK-NOT:     train.
+// CHECK-NOT:     math.sqrt
+// CHECK:         return
+
+// Two panels at least, so that two threads have work.
+// LARGE-LABEL: func.func @backward
+// LARGE:         scf.forall (%{{.*}}) = (0) to (64) step (32)
+func.func @backward(%w: tensor<64x16xf32>, %m: tensor<64x16xf32>, %v: tensor<64x16xf32>, %t: tensor<f32>,
+                    %x: tensor<64x8xf32>, %dy: tensor<8x16xf32>)
+    -> (tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>) {
+  %r:4 = train.cluster <backward> ins(%x, %dy, %w, %m, %v, %t : tensor<64x8xf32>, tensor<8x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>) {
+  ^bb0(%a: tensor<64x8xf32>, %b: tensor<8x16xf32>, %p: tensor<64x16xf32>, %q: tensor<64x16xf32>, %r: tensor<64x16xf32>, %s: tensor<f32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<64x16xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %g = linalg.matmul ins(%a, %b : tensor<64x8xf32>, tensor<8x16xf32>) outs(%f : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %n:4 = train.adam ins(%g : tensor<64x16xf32>) outs(%p, %q, %r, %s : tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>) {lr = 0.1 : f64}
+    train.yield %n#0, %n#1, %n#2, %n#3 : tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>
+  } : tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>
+  return %r#0, %r#1, %r#2, %r#3 : tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>
+}
+
+// -----
+
+// Forward: a panel of the parameter is updated once, used, and yielded. Fusing
+// it without yielding would compute it twice, with the right numbers.
+
+// CHECK-LABEL: func.func @forward
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<64x16xf32>, %[[S:[^ ]*]]: tensor<64x16xf32>
+// CHECK-NOT:     math.sqrt
+// CHECK:         scf.forall (%[[I:.*]]) = (0) to (64) step (16) shared_outs(%[[OY:.*]] = %{{.*}}, %[[OW:.*]] = %[[W]], %[[OS:.*]] = %[[S]])
+// CHECK:           %[[N:.*]]:2 = linalg.generic
+// CHECK-COUNT-1:     math.sqrt
+// CHECK-NOT:       math.sqrt
+// CHECK:           linalg.fill {{.*}} -> tensor<8x16xf32>
+// CHECK:           linalg.matmul {{.*}} ins(%{{.*}}, %[[N]]#0 :
+// CHECK:           scf.forall.in_parallel
+// CHECK:             into %[[OY]][0, %[[I]]] [8, 16]
+// CHECK:             %[[N]]#0 into %[[OW]][%[[I]], 0] [16, 16]
+// CHECK:             %[[N]]#1 into %[[OS]]
+// CHECK-NOT:     math.sqrt
+// CHECK:         return
+func.func @forward(%w: tensor<64x16xf32>, %sum: tensor<64x16xf32>, %t: tensor<f32>, %g: tensor<64x16xf32>, %x: tensor<8x16xf32>)
+    -> (tensor<8x64xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>) {
+  %r:4 = train.cluster <forward> ins(%g, %w, %sum, %t, %x : tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>, tensor<8x16xf32>) {
+  ^bb0(%gg: tensor<64x16xf32>, %p: tensor<64x16xf32>, %q: tensor<64x16xf32>, %s: tensor<f32>, %xx: tensor<8x16xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<8x64xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<8x64xf32>) -> tensor<8x64xf32>
+    %n:3 = train.adagrad ins(%gg : tensor<64x16xf32>) outs(%p, %q, %s : tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>) {lr = 0.1 : f64}
+    %y = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+        ins(%xx, %n#0 : tensor<8x16xf32>, tensor<64x16xf32>) outs(%f : tensor<8x64xf32>) -> tensor<8x64xf32>
+    train.yield %n#0, %n#1, %n#2, %y : tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>, tensor<8x64xf32>
+  } : tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>, tensor<8x64xf32>
+  return %r#3, %r#0, %r#1, %r#2 : tensor<8x64xf32>, tensor<64x16xf32>, tensor<64x16xf32>, tensor<f32>
+}
+
+// -----
+
+// 60 rows: 16 do not divide, 15 do. Every panel has the same shape.
+
+// CHECK-LABEL: func.func @panels_divide
+// CHECK:         scf.forall (%{{.*}}) = (0) to (60) step (15)
+func.func @panels_divide(%w: tensor<60x16xf32>, %x: tensor<60x16xf32>) -> tensor<60x16xf32> {
+  %r = train.cluster <backward> ins(%x, %w : tensor<60x16xf32>, tensor<60x16xf32>) {
+  ^bb0(%a: tensor<60x16xf32>, %p: tensor<60x16xf32>):
+    %e = tensor.empty() : tensor<60x16xf32>
+    %g = linalg.exp ins(%a : tensor<60x16xf32>) outs(%e : tensor<60x16xf32>) -> tensor<60x16xf32>
+    %n = train.sgd ins(%g : tensor<60x16xf32>) outs(%p : tensor<60x16xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<60x16xf32>
+  } : tensor<60x16xf32>
+  return %r : tensor<60x16xf32>
+}
+
+// -----
+
+// An update outside of clusters is decomposed, and not tiled.
+
+// CHECK-LABEL: func.func @alone
+// CHECK-NOT:     scf.forall
+// CHECK:         linalg.generic {{.*}} outs(%{{.*}} : tensor<64x16xf32>)
+// CHECK-NOT:     train.
+// CHECK:         return
+func.func @alone(%w: tensor<64x16xf32>, %g: tensor<64x16xf32>, %lr: tensor<f32>) -> tensor<64x16xf32> {
+  %r = train.sgd ins(%g, %lr : tensor<64x16xf32>, tensor<f32>) outs(%w : tensor<64x16xf32>)
+  return %r : tensor<64x16xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_dynamic_shape(%w: tensor<?x16xf32>, %x: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  // expected-error@+1 {{has a parameter of dynamic shape 'tensor<?x16xf32>'}}
+  %r = train.cluster <backward> ins(%x, %w : tensor<?x16xf32>, tensor<?x16xf32>) {
+  ^bb0(%a: tensor<?x16xf32>, %p: tensor<?x16xf32>):
+    %n = train.sgd ins(%a : tensor<?x16xf32>) outs(%p : tensor<?x16xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<?x16xf32>
+  } : tensor<?x16xf32>
+  return %r : tensor<?x16xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_no_reader(%w: tensor<4xf32>, %g: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{has no product that reads the new parameter}}
+  %r = train.cluster <forward> ins(%g, %w : tensor<4xf32>, tensor<4xf32>) {
+  ^bb0(%a: tensor<4xf32>, %p: tensor<4xf32>):
+    %n = train.sgd ins(%a : tensor<4xf32>) outs(%p : tensor<4xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<4xf32>
+  } : tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_everything_contracted(%w: tensor<4xf32>, %g: tensor<4xf32>, %z: tensor<f32>) -> (tensor<4xf32>, tensor<f32>) {
+  // expected-error@+1 {{has a product that contracts every dimension of the parameter}}
+  %r:2 = train.cluster <forward> ins(%g, %w, %z : tensor<4xf32>, tensor<4xf32>, tensor<f32>) {
+  ^bb0(%a: tensor<4xf32>, %p: tensor<4xf32>, %q: tensor<f32>):
+    %n = train.sgd ins(%a : tensor<4xf32>) outs(%p : tensor<4xf32>) {lr = 0.1 : f64}
+    %y = linalg.dot ins(%a, %n : tensor<4xf32>, tensor<4xf32>) outs(%q : tensor<f32>) -> tensor<f32>
+    train.yield %n, %y : tensor<4xf32>, tensor<f32>
+  } : tensor<4xf32>, tensor<f32>
+  return %r#0, %r#1 : tensor<4xf32>, tensor<f32>
+}

@@ -1,0 +1,90 @@
+// RUN: plait-opt %s -train-parallelize -canonicalize | FileCheck %s
+// RUN: plait-opt %s -train-parallelize=min-elements=1000000 -canonicalize | FileCheck %s --check-prefix=NONE
+
+// NONE-NOT: scf.forall (%{{.*}}) = (0)
+
+// 32 chunks, whatever the number of threads.
+
+// CHECK-LABEL: func.func @elementwise
+// CHECK:         scf.forall (%{{.*}}) = (0) to (512) step (16)
+// CHECK:           linalg.exp ins(%{{.*}} : tensor<16x128xf32>)
+func.func @elementwise(%x: tensor<512x128xf32>, %z: tensor<512x128xf32>) -> tensor<512x128xf32> {
+  %0 = linalg.exp ins(%x : tensor<512x128xf32>) outs(%z : tensor<512x128xf32>) -> tensor<512x128xf32>
+  return %0 : tensor<512x128xf32>
+}
+
+// The parallel dimension is split, the reduction never is: the order of the
+// additions is the same.
+
+// CHECK-LABEL: func.func @reduce_rows
+// CHECK:         scf.forall (%{{.*}}) = (0) to (512) step (16)
+// CHECK:           linalg.reduce {{.*}} ins(%{{.*}} : tensor<16x128xf32>) {{.*}} dimensions = [1]
+// CHECK-LABEL: func.func @reduce_columns
+// CHECK:         scf.forall (%{{.*}}) = (0) to (128) step (4)
+// CHECK:           linalg.reduce {{.*}} ins(%{{.*}} : tensor<512x4xf32>) {{.*}} dimensions = [0]
+func.func @reduce_rows(%x: tensor<512x128xf32>, %z: tensor<512xf32>) -> tensor<512xf32> {
+  %0 = linalg.reduce { arith.addf } ins(%x : tensor<512x128xf32>) outs(%z : tensor<512xf32>) dimensions = [1]
+  return %0 : tensor<512xf32>
+}
+func.func @reduce_columns(%x: tensor<512x128xf32>, %z: tensor<128xf32>) -> tensor<128xf32> {
+  %0 = linalg.reduce { arith.addf } ins(%x : tensor<512x128xf32>) outs(%z : tensor<128xf32>) dimensions = [0]
+  return %0 : tensor<128xf32>
+}
+
+// 500 is no multiple of 16: chunks of 20, all of one shape.
+
+// CHECK-LABEL: func.func @chunks_divide
+// CHECK:         scf.forall (%{{.*}}) = (0) to (500) step (20)
+func.func @chunks_divide(%x: tensor<500x128xf32>, %z: tensor<500x128xf32>) -> tensor<500x128xf32> {
+  %0 = linalg.exp ins(%x : tensor<500x128xf32>) outs(%z : tensor<500x128xf32>) -> tensor<500x128xf32>
+  return %0 : tensor<500x128xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_split_small
+// CHECK-NOT:     scf.forall
+func.func @do_not_split_small(%x: tensor<16x16xf32>, %z: tensor<16x16xf32>) -> tensor<16x16xf32> {
+  %0 = linalg.exp ins(%x : tensor<16x16xf32>) outs(%z : tensor<16x16xf32>) -> tensor<16x16xf32>
+  return %0 : tensor<16x16xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_split_full_reduction
+// CHECK-NOT:     scf.forall
+func.func @do_not_split_full_reduction(%x: tensor<512x128xf32>, %z: tensor<f32>) -> tensor<f32> {
+  %0 = linalg.reduce { arith.addf } ins(%x : tensor<512x128xf32>) outs(%z : tensor<f32>) dimensions = [0, 1]
+  return %0 : tensor<f32>
+}
+
+// CHECK-LABEL: func.func @do_not_split_product
+// CHECK-NOT:     scf.forall
+func.func @do_not_split_product(%x: tensor<512x512xf32>, %z: tensor<512x512xf32>) -> tensor<512x512xf32> {
+  %0 = linalg.matmul ins(%x, %x : tensor<512x512xf32>, tensor<512x512xf32>) outs(%z : tensor<512x512xf32>) -> tensor<512x512xf32>
+  return %0 : tensor<512x512xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_split_fill
+// CHECK-NOT:     scf.forall
+func.func @do_not_split_fill(%z: tensor<512x512xf32>) -> tensor<512x512xf32> {
+  %c = arith.constant 0.0 : f32
+  %0 = linalg.fill ins(%c : f32) outs(%z : tensor<512x512xf32>) -> tensor<512x512xf32>
+  return %0 : tensor<512x512xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_split_dynamic_shape
+// CHECK-NOT:     scf.forall
+func.func @do_not_split_dynamic_shape(%x: tensor<?x128xf32>, %z: tensor<?x128xf32>) -> tensor<?x128xf32> {
+  %0 = linalg.exp ins(%x : tensor<?x128xf32>) outs(%z : tensor<?x128xf32>) -> tensor<?x128xf32>
+  return %0 : tensor<?x128xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_split_inside_a_loop
+// CHECK-COUNT-1: scf.forall
+// CHECK-NOT:     scf.forall (
+func.func @do_not_split_inside_a_loop(%x: tensor<512x128xf32>, %z: tensor<512x128xf32>) -> tensor<512x128xf32> {
+  %r = scf.forall (%i) in (2) shared_outs(%o = %z) -> tensor<512x128xf32> {
+    %0 = linalg.exp ins(%x : tensor<512x128xf32>) outs(%o : tensor<512x128xf32>) -> tensor<512x128xf32>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %0 into %o[0, 0] [512, 128] [1, 1] : tensor<512x128xf32> into tensor<512x128xf32>
+    }
+  }
+  return %r : tensor<512x128xf32>
+}

@@ -1,0 +1,130 @@
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=backward}))' \
+// RUN:   | FileCheck %s --check-prefixes=CHECK,BACKWARD
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=backward}))' \
+// RUN:   --remarks-filter='.*' --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=BACKWARD-REMARK
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=forward}))' \
+// RUN:   | FileCheck %s --check-prefixes=CHECK,FORWARD
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=forward}))' \
+// RUN:   --remarks-filter='.*' --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=FORWARD-REMARK
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=baseline}))' \
+// RUN:   | FileCheck %s --check-prefix=BASELINE
+// RUN: not plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=sideways}))' 2>&1 \
+// RUN:   | FileCheck %s --check-prefix=UNKNOWN
+
+// UNKNOWN: train-place: unknown policy 'sideways'; expected baseline, backward or forward
+
+// The decision is data: it is written on the update, and nothing moves.
+
+// BACKWARD-REMARK: [Passed] placement | Category:train-place | Function=w | Remark="update of "w" placed: backward"
+// FORWARD-REMARK: [Passed] placement | Category:train-place | Function=w | Remark="update of "w" placed: forward"
+// CHECK-LABEL: func.func @place
+// CHECK:         linalg.matmul
+// CHECK:         linalg.matmul
+// BACKWARD:      train.sgd {{.*}} train.placement = #train.placement<backward>
+// FORWARD:       train.sgd {{.*}} train.placement = #train.placement<forward>
+// BASELINE-LABEL: func.func @place
+// BASELINE:       train.sgd {{.*}} train.placement = #train.placement<baseline>
+func.func @place(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %x: tensor<4x4xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32>, tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %y = linalg.matmul ins(%x, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %dw = linalg.matmul ins(%x, %y : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %y, %w1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// The norm of all gradients is known only when the last is. Forward can place
+// the update: it carries the norm to the next step.
+
+// BACKWARD-REMARK: update of "w" waits for 'arith.addf', which depends on the gradients of 1 other parameter{{s?}}; it stays after them (policy=forward can place it)
+// BACKWARD-REMARK: update of "u" waits for 'arith.addf', which depends on the gradients of 1 other parameter{{s?}}
+// CHECK-LABEL: func.func @do_not_place_global_norm
+// BACKWARD-COUNT-2: #train.placement<baseline>
+// FORWARD-COUNT-2:  #train.placement<forward>
+func.func private @norm(tensor<4x4xf32>) -> tensor<f32>
+func.func @do_not_place_global_norm(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">},
+    %u: tensor<4x4xf32> {train.role = #train.param<"u">},
+    %x: tensor<4x4xf32>, %dy: tensor<4x4xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32> {train.role = #train.next<"w">}, tensor<4x4xf32> {train.role = #train.next<"u">})
+    attributes {train.step} {
+  %dw = linalg.matmul ins(%x, %dy : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %du = linalg.matmul ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %nw = call @norm(%dw) : (tensor<4x4xf32>) -> tensor<f32>
+  %nu = call @norm(%du) : (tensor<4x4xf32>) -> tensor<f32>
+  %lr = arith.addf %nw, %nu : tensor<f32>
+  %w1 = train.sgd ins(%dw, %lr : tensor<4x4xf32>, tensor<f32>) outs(%w : tensor<4x4xf32>)
+  %u1 = train.sgd ins(%du, %lr : tensor<4x4xf32>, tensor<f32>) outs(%u : tensor<4x4xf32>)
+  return %w1, %u1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// The new value is used in this step: backward places the update before that
+// use, forward cannot let it wait.
+
+// BACKWARD-REMARK: [Passed] {{.*}}update of "w" placed: backward
+// FORWARD-REMARK: the new value of "w" is used in the same step, so the update cannot wait
+// CHECK-LABEL: func.func @do_not_wait_new_value_used
+// BACKWARD:      #train.placement<backward>
+// FORWARD:       #train.placement<baseline>
+func.func @do_not_wait_new_value_used(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %x: tensor<4x4xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32>, tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %dw = linalg.matmul ins(%x, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  %y = linalg.matmul ins(%x, %w1 : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %y, %w1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// BACKWARD-REMARK: update of "w" waits for old value passed on by 'func.return'
+// BACKWARD-REMARK-SAME: no earlier position is legal
+// CHECK-LABEL: func.func @do_not_place_old_value_returned
+// BACKWARD:      #train.placement<baseline>
+func.func @do_not_place_old_value_returned(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %g: tensor<4x4xf32>)
+    -> (tensor<4x4xf32>, tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %w1 = train.sgd ins(%g : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %w, %w1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// BACKWARD-REMARK: [Missed] {{.*}}an update whose parameter is no argument with the role #train.param stays where it is
+// CHECK-LABEL: func.func @do_not_place_without_role
+// CHECK:         #train.placement<baseline>
+func.func @do_not_place_without_role(%w: tensor<4x4xf32>, %g: tensor<4x4xf32>) -> tensor<4x4xf32> attributes {train.step} {
+  %w1 = train.sgd ins(%g : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<4x4xf32>
+}
+
+// -----
+
+// A state that is computed in the step is no argument to carry.
+
+// FORWARD-REMARK: update of "w" replaces a value that is no argument of the step
+// CHECK-LABEL: func.func @do_not_wait_state_is_no_argument
+// FORWARD:       #train.placement<baseline>
+func.func @do_not_wait_state_is_no_argument(
+    %w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>, %i: tensor<f32>)
+    -> (tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %m = arith.negf %g : tensor<4xf32>
+  %w1:3 = train.sgd ins(%g : tensor<4xf32>) outs(%w, %m, %i : tensor<4xf32>, tensor<4xf32>, tensor<f32>)
+      {lr = 0.1 : f64, momentum = 0.9 : f64}
+  return %w1#0 : tensor<4xf32>
+}
+
+// -----
+
+// A function that is no step is left alone.
+
+// CHECK-LABEL: func.func @do_not_place_outside_a_step
+// CHECK-NOT:     train.placement
+func.func @do_not_place_outside_a_step(%w: tensor<4xf32>, %g: tensor<4xf32>) -> tensor<4xf32> {
+  %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<4xf32>
+}
