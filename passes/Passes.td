@@ -218,6 +218,15 @@ def TrainPlanArena : Pass<"train-plan-arena"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def TrainExpandCopies : Pass<"train-expand-copies"> {
+  let summary = "Turn copies of strided views into loops";
+  let description = [{
+    A `memref.copy` whose source or target is not contiguous becomes a
+    `linalg.generic`, so that no library function is called for it.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
 def TrainLowerContractions : Pass<"train-lower-contractions"> {
   let summary = "Lower bufferized contractions to packed register-tiled loops";
   let description = [{

@@ -68,6 +68,7 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   products.registerRows = target.registerRows;
   products.registerCols = target.registerCols;
   pm.addPass(plait::createTrainLowerContractions(products));
+  pm.addPass(plait::createTrainExpandCopies());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());

@@ -18,7 +18,7 @@ import numpy as np
 WIDTHS = (784, 512, 512, 10)
 BATCH = 32
 EVAL_BATCH = 200
-LR, WEIGHT_DECAY = 1e-3, 1e-2
+LR, WEIGHT_DECAY = 5e-4, 1e-2
 STATES = ("exp_avg", "exp_avg_sq", "step")
 
 

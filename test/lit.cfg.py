@@ -15,6 +15,8 @@ config.environment["PATH"] = os.pathsep.join(
     [config.plait_bin_dir, config.llvm_tools_dir, config.environment["PATH"]])
 # Two threads run parallel code also where there is one processor.
 config.environment.setdefault("OMP_NUM_THREADS", "2")
+# Waiting threads sleep: tests run side by side, and there may be few processors.
+config.environment["KMP_BLOCKTIME"] = "0"
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input=fail"
 
 config.substitutions.append(("%plait_libs", config.plait_lib_dir))

@@ -129,43 +129,48 @@ static void backwardSlice(Value value, llvm::SetVector<Operation *> &slice) {
   }
 }
 
-/// What a gradient is before scaling: traced through elementwise ops of the
-/// same shape to the op where it is made.
-static Value rawGradient(Value grad) {
-  while (auto op = grad.getDefiningOp<linalg::LinalgOp>()) {
-    if (op.getNumParallelLoops() != op.getNumLoops())
-      break;
-    Value next;
+/// The ops that make a gradient, back through elementwise ops of its shape to
+/// the products and reductions they start from.
+static llvm::SetVector<Operation *> gradientChain(Value grad) {
+  llvm::SetVector<Operation *> chain;
+  SmallVector<Value> worklist = {grad};
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    Operation *def = value.getDefiningOp();
+    if (!def || !chain.insert(def))
+      continue;
+    auto op = dyn_cast<linalg::LinalgOp>(def);
+    if (!op || op.getNumParallelLoops() != op.getNumLoops())
+      continue;
     for (OpOperand *in : op.getDpsInputOperands())
-      if (in->get().getType() == grad.getType() && !next)
-        next = in->get();
-    if (!next)
-      break;
-    grad = next;
+      if (in->get().getType() == grad.getType())
+        worklist.push_back(in->get());
   }
-  return grad;
+  return chain;
 }
 
 SmallVector<StringRef>
 UpdateDependence::getOtherGradients(UpdateOpInterface update) const {
-  // Only scalars can carry a fact about all gradients; where the gradient was
-  // already scaled by one, it is an operand of the scaling op.
+  // A fact about all gradients arrives as a scalar of the update, or as an
+  // operand of another shape of the ops that scale the gradient. What the
+  // products themselves read is the ordinary backward pass.
   llvm::SetVector<Operation *> slice;
-  Value raw = rawGradient(update.getGradient());
   for (Value scalar : update.getScalars())
     backwardSlice(scalar, slice);
-  if (raw != update.getGradient()) {
-    backwardSlice(update.getGradient(), slice);
-    llvm::SetVector<Operation *> own;
-    backwardSlice(raw, own);
-    slice.set_subtract(own);
+  for (Operation *op : gradientChain(update.getGradient())) {
+    auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+    if (!linalgOp || linalgOp.getNumParallelLoops() != linalgOp.getNumLoops())
+      continue;
+    for (OpOperand *in : linalgOp.getDpsInputOperands())
+      if (in->get().getType() != update.getGradient().getType())
+        backwardSlice(in->get(), slice);
   }
   SmallVector<StringRef> names;
-  for (UpdateOpInterface other : updates) {
-    Operation *def = rawGradient(other.getGradient()).getDefiningOp();
-    if (other != update && def && slice.contains(def))
+  for (UpdateOpInterface other : updates)
+    if (other != update &&
+        llvm::any_of(gradientChain(other.getGradient()),
+                     [&](Operation *op) { return slice.contains(op); }))
       names.push_back(getParamName(other));
-  }
   return names;
 }
 
@@ -199,7 +204,7 @@ std::string UpdateDependence::explain(UpdateOpInterface update) const {
   if (!others.empty() && earliest.op) {
     os << '\'' << earliest.op->getName()
        << "', which depends on the gradients of " << others.size()
-       << " other parameters";
+       << (others.size() == 1 ? " other parameter" : " other parameters");
     return text;
   }
   printBound(os, earliest);
@@ -219,6 +224,6 @@ void UpdateDependence::print(raw_ostream &os) const {
     }
     if (auto others = getOtherGradients(update); !others.empty())
       os << "  depends on the gradients of " << others.size()
-         << " other parameters\n";
+         << (others.size() == 1 ? " other parameter\n" : " other parameters\n");
   }
 }

@@ -74,6 +74,19 @@ static linalg::LinalgOp findRoot(ClusterOp cluster) {
   return {};
 }
 
+/// Inside the loops, the old parameter is read through the argument that the
+/// loop carries, which holds the same value: a weight decay that reads the
+/// outer one would keep it alive, and cost a copy of the whole parameter.
+static void readThroughLoop(RewriterBase &rewriter,
+                            scf::SCFTileAndFuseResult &result) {
+  for (LoopLikeOpInterface loop : result.loops)
+    for (auto [init, arg] :
+         llvm::zip(loop.getInits(), loop.getRegionIterArgs()))
+      rewriter.replaceUsesWithIf(init, arg, [&](OpOperand &use) {
+        return loop->isProperAncestor(use.getOwner());
+      });
+}
+
 /// Replaces what tiling made: results of the root and of yielded producers.
 static void replaceFused(RewriterBase &rewriter, Operation *root,
                          scf::SCFTileAndFuseResult &result) {
@@ -90,16 +103,21 @@ static void replaceFused(RewriterBase &rewriter, Operation *root,
     rewriter.replaceUsesWithIf(from, to, [&](OpOperand &use) {
       return !loop->isProperAncestor(use.getOwner());
     });
+  readThroughLoop(rewriter, result);
 }
 
 static LogicalResult tileAndFuse(RewriterBase &rewriter, linalg::LinalgOp root,
-                                 ArrayRef<int64_t> tileSizes,
+                                 ArrayRef<int64_t> tileSizes, int64_t elements,
                                  bool yieldProducers) {
   scf::SCFTileAndFuseOptions options;
   options.tilingOptions.setTileSizes(
       getAsIndexOpFoldResult(root.getContext(), tileSizes));
+  // Waking threads for a small parameter costs more than its update.
+  constexpr int64_t kMinParallelElements = 32768;
   options.tilingOptions.setLoopType(
-      scf::SCFTilingOptions::LoopType::ForallOp);
+      elements < kMinParallelElements
+          ? scf::SCFTilingOptions::LoopType::ForOp
+          : scf::SCFTilingOptions::LoopType::ForallOp);
   Operation *rootOp = root;
   options.setFusionControlFn(
       [=](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
@@ -134,7 +152,8 @@ static LogicalResult fuseBackwardCluster(RewriterBase &rewriter,
     return cluster.emitError("has a parameter of dynamic shape ") << type;
   SmallVector<int64_t> sizes(root.getNumLoops(), 0);
   sizes[0] = panelRows(type.getDimSize(0), bytesPerRow(type), panelBytes);
-  return tileAndFuse(rewriter, root, sizes, /*yieldProducers=*/false);
+  return tileAndFuse(rewriter, root, sizes, type.getNumElements(),
+                     /*yieldProducers=*/false);
 }
 
 /// Forward: tile the product by the loop that indexes the parameter and the
@@ -162,7 +181,8 @@ static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
       int64_t rowBytes = type.getNumElements() / rows * 4;
       SmallVector<int64_t> sizes(product.getNumLoops(), 0);
       sizes[loop] = panelRows(rows, rowBytes, panelBytes);
-      return tileAndFuse(rewriter, product, sizes, /*yieldProducers=*/true);
+      return tileAndFuse(rewriter, product, sizes, type.getNumElements(),
+                         /*yieldProducers=*/true);
     }
   }
   return cluster.emitError("has a product that contracts every dimension of "

@@ -60,7 +60,7 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   if (failed(contraction)) {
     remark::missed(op.getLoc(), remark::RemarkOpts::name("LowerContractions")
                                     .category("train-lower-contractions"))
-        << "contraction not lowered: " << reason;
+        << ("contraction not lowered: " + reason).str();
     return rewriter.notifyMatchFailure(op, reason);
   }
   linalg::FillOp fill = findInitialFill(op);

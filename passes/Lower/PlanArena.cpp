@@ -58,8 +58,13 @@ static int64_t lastUse(Value value, Block *block,
       continue;
     for (Operation *user : next.getUsers()) {
       last = std::max(last, position.lookup(block->findAncestorOpInBlock(*user)));
-      // Conservative: any memref result of a user may alias it.
-      for (Value result : user->getResults())
+      // Conservative: any memref result of a user may alias it, and so may the
+      // results of an op whose region yields it.
+      Operation *holder = user->hasTrait<OpTrait::IsTerminator>() &&
+                                  user->getBlock() != block
+                              ? user->getParentOp()
+                              : user;
+      for (Value result : holder->getResults())
         if (isa<BaseMemRefType>(result.getType()))
           worklist.push_back(result);
     }
@@ -152,7 +157,8 @@ namespace {
 struct PlanArena : plait::impl::TrainPlanArenaBase<PlanArena> {
   void runOnOperation() override {
     getOperation()->walk([&](FunctionOpInterface fn) {
-      if (!fn.isExternal() && failed(planArena(fn)))
+      if (plait::train::isTrainingStep(fn) && !fn.isExternal() &&
+          failed(planArena(fn)))
         signalPassFailure();
     });
   }

@@ -7,7 +7,7 @@
 
 // CHECK:      schedule {{.*}} gradient bytes {{.*}} against baseline
 // CHECK-NEXT: baseline {{.*}} 1628200 {{.*}} equal bit for bit
-// CHECK-NEXT: backward {{ +[0-9.]+ +[0-9.]+ +[0-9.]+ +}}0{{ +}}0 {{.*}} equal bit for bit
+// CHECK-NEXT: backward{{ +[0-9.]+ +[0-9.]+ +[0-9.]+ +}}0{{ +}}0 {{.*}} equal bit for bit
 // CHECK-NEXT: forward {{.*}} 1628200 {{.*}} equal bit for bit
 
 // REPORT:      "equal": true

@@ -23,6 +23,7 @@ mlirGetDialectPluginInfo() {
           [](mlir::DialectRegistry *registry) {
             registry->insert<plait::train::TrainDialect>();
             plait::registerPlaitPasses();
+            plait::registerPlaitPipelines();
           }};
 }
 

@@ -35,8 +35,13 @@ Session::create(ModuleOp module, const SessionOptions &options) {
   session->name = options.schedule;
   OwningOpRef<ModuleOp> copy = module.clone();
 
+  // Roles first: they say which function is the step.
+  PassManager roles(module.getContext());
+  roles.addPass(createTrainRolesFromStrings());
   PassManager schedule(module.getContext());
   buildSchedulePipeline(schedule, options.schedule);
+  if (failed(roles.run(*copy)))
+    return failure();
   auto entry = findEntry(*copy, options.entry);
   if (failed(entry))
     return failure();

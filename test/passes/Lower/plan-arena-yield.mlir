@@ -1,5 +1,4 @@
 // RUN: plait-opt %s -train-plan-arena -canonicalize | FileCheck %s
-// XFAIL: *
 // Known bug: PlanArena's lastUse() follows the results of a buffer's users, but
 // scf.yield has none. What an scf.if yields is the buffer under another name.
 
