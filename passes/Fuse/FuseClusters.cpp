@@ -107,17 +107,13 @@ static void replaceFused(RewriterBase &rewriter, Operation *root,
 }
 
 static LogicalResult tileAndFuse(RewriterBase &rewriter, linalg::LinalgOp root,
-                                 ArrayRef<int64_t> tileSizes, int64_t elements,
+                                 ArrayRef<int64_t> tileSizes,
                                  bool yieldProducers) {
   scf::SCFTileAndFuseOptions options;
   options.tilingOptions.setTileSizes(
       getAsIndexOpFoldResult(root.getContext(), tileSizes));
-  // Waking threads for a small parameter costs more than its update.
-  constexpr int64_t kMinParallelElements = 32768;
   options.tilingOptions.setLoopType(
-      elements < kMinParallelElements
-          ? scf::SCFTilingOptions::LoopType::ForOp
-          : scf::SCFTilingOptions::LoopType::ForallOp);
+      scf::SCFTilingOptions::LoopType::ForallOp);
   Operation *rootOp = root;
   options.setFusionControlFn(
       [=](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
@@ -152,7 +148,7 @@ static LogicalResult fuseBackwardCluster(RewriterBase &rewriter,
     return cluster.emitError("has a parameter of dynamic shape ") << type;
   SmallVector<int64_t> sizes(root.getNumLoops(), 0);
   sizes[0] = panelRows(type.getDimSize(0), bytesPerRow(type), panelBytes);
-  return tileAndFuse(rewriter, root, sizes, type.getNumElements(),
+  return tileAndFuse(rewriter, root, sizes,
                      /*yieldProducers=*/false);
 }
 
@@ -181,7 +177,7 @@ static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
       int64_t rowBytes = type.getNumElements() / rows * 4;
       SmallVector<int64_t> sizes(product.getNumLoops(), 0);
       sizes[loop] = panelRows(rows, rowBytes, panelBytes);
-      return tileAndFuse(rewriter, product, sizes, type.getNumElements(),
+      return tileAndFuse(rewriter, product, sizes,
                          /*yieldProducers=*/true);
     }
   }

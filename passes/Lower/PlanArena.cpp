@@ -157,8 +157,7 @@ namespace {
 struct PlanArena : plait::impl::TrainPlanArenaBase<PlanArena> {
   void runOnOperation() override {
     getOperation()->walk([&](FunctionOpInterface fn) {
-      if (plait::train::isTrainingStep(fn) && !fn.isExternal() &&
-          failed(planArena(fn)))
+      if (!fn.isExternal() && failed(planArena(fn)))
         signalPassFailure();
     });
   }
