@@ -74,6 +74,24 @@ static linalg::LinalgOp findRoot(ClusterOp cluster) {
   return {};
 }
 
+/// Makes equal slices in a loop's body one. An update that reads the old panel
+/// and writes the new one is in place only where both are the same value.
+static void shareSlices(RewriterBase &rewriter, LoopLikeOpInterface loop) {
+  SmallVector<tensor::ExtractSliceOp> seen, slices;
+  loop->walk([&](tensor::ExtractSliceOp op) { slices.push_back(op); });
+  for (tensor::ExtractSliceOp op : slices) {
+    auto *same = llvm::find_if(seen, [&](tensor::ExtractSliceOp other) {
+      return other->getBlock() == op->getBlock() &&
+             OperationEquivalence::isEquivalentTo(
+                 other, op, OperationEquivalence::IgnoreLocations);
+    });
+    if (same == seen.end())
+      seen.push_back(op);
+    else
+      rewriter.replaceOp(op, *same);
+  }
+}
+
 /// Inside the loops, the old parameter is read through the argument that the
 /// loop carries, which holds the same value: a weight decay that reads the
 /// outer one would keep it alive, and cost a copy of the whole parameter.
@@ -85,6 +103,8 @@ static void readThroughLoop(RewriterBase &rewriter,
       rewriter.replaceUsesWithIf(init, arg, [&](OpOperand &use) {
         return loop->isProperAncestor(use.getOwner());
       });
+  for (LoopLikeOpInterface loop : result.loops)
+    shareSlices(rewriter, loop);
 }
 
 /// Replaces what tiling made: results of the root and of yielded producers.

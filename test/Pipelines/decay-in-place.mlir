@@ -1,8 +1,8 @@
 // RUN: plait-opt %s -pass-pipeline='builtin.module(plait-schedule,train-localize-inits,train-fuse-clusters,train-parallelize,canonicalize,train-localize-inits,train-materialize-next,eliminate-empty-tensors,one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map allow-return-allocs-from-loops=1},cse,canonicalize)' \
 // RUN:   | FileCheck %s
-// Known bug: weight decay that is written out, in front of the update, reads the
-// old parameter in the cluster. Its loop then reads the parameter itself and not
-// its panel of shared_outs, and bufferization copies the whole parameter, twice.
+// Weight decay that is written out, in front of the update, reads the old
+// parameter in the cluster. Where its loop read the parameter itself and not its
+// panel of shared_outs, bufferization copied the whole parameter, twice.
 
 // CHECK-LABEL: func.func @step
 // CHECK-NOT:     memref.alloc() {{.*}}memref<64x16xf32>

@@ -1,8 +1,8 @@
 // RUN: plait-opt %s -pass-pipeline='builtin.module(plait-schedule,train-localize-inits,train-fuse-clusters,train-parallelize,canonicalize,train-localize-inits,train-materialize-next,eliminate-empty-tensors,one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map allow-return-allocs-from-loops=1},cse,canonicalize)' \
 // RUN:   | FileCheck %s
-// Known bug, of the same cause as decay-in-place.mlir: the example of
-// train.update in TrainOps.td reads the parameter by ins and writes it by outs,
-// and once tiled, ins is a panel of the argument, not of shared_outs.
+// As decay-in-place.mlir: the example of train.update in TrainOps.td reads the
+// parameter by ins and writes it by outs; once tiled, both must be the same
+// panel of shared_outs, or a panel is copied in each iteration.
 
 // CHECK-LABEL: func.func @step
 // CHECK-NOT:     memref.alloc() {{.*}}memref<64x16xf32>
