@@ -1,5 +1,5 @@
 // RUN: plait-opt %s -train-plan-arena -canonicalize | FileCheck %s
-// Known bug: PlanArena's lastUse() follows the results of a buffer's users, but
+// Once, PlanArena's lastUse() followed only the results of a buffer's users, but
 // scf.yield has none. What an scf.if yields is the buffer under another name.
 
 // %r may be %a, and is read after %d is written: %d must not lie on %a or %b.
