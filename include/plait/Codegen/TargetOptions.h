@@ -19,7 +19,7 @@ namespace plait {
 /// What the pipelines take from the machine the code is for. Passes never look
 /// at the machine they run on.
 struct TargetOptions {
-  int64_t panelBytes = 262144; ///< bytes of a gradient panel (L2 / 4)
+  int64_t panelBytes = 262144; ///< bytes of a gradient panel, to fit L2
   int64_t registerRows = 6;    ///< rows of a GEMM register tile
   int64_t registerCols = 16;   ///< columns of a GEMM register tile
 };
