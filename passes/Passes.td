@@ -47,6 +47,26 @@ def TrainRolesToStrings : Pass<"train-roles-to-strings"> {
   }];
 }
 
+def TrainFoldUnitDims : Pass<"train-fold-unit-dims"> {
+  let summary = "Drop unit dimensions that a reduction keeps for a reshape";
+  let description = [{
+    A reduction whose result has dimensions of extent 1, and whose only use is
+    a `tensor.collapse_shape` that drops them, gives the reshaped tensor itself.
+    An importer writes the gradient of a bias so; without the reshape, reduction
+    and update can be one loop nest.
+
+    ```mlir
+    // before
+    %0 = linalg.generic ... ins(%dy : tensor<32x512xf32>) outs(%z) -> tensor<1x512xf32>
+    %db = tensor.collapse_shape %0 [[0, 1]] : tensor<1x512xf32> into tensor<512xf32>
+    // after
+    %db = linalg.generic ... ins(%dy : tensor<32x512xf32>) outs(%z) -> tensor<512xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // Schedule: decide where each update runs, and move it there
 //===----------------------------------------------------------------------===//
@@ -268,6 +288,21 @@ def TrainLowerContractions : Pass<"train-lower-contractions"> {
     "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
   ];
+}
+
+def TrainSerializeLoops : Pass<"train-serialize-loops"> {
+  let summary = "Make parallel loops with little work sequential";
+  let description = [{
+    After bufferization: an `scf.forall` whose structured ops have fewer
+    iterations in total than `min-elements` becomes `scf.for`, because waking
+    the threads would take longer. Counts depend on shapes alone.
+  }];
+  let options = [
+    Option<"minElements", "min-elements", "int64_t", /*default=*/"32768",
+           "Iterations of structured ops, over the whole loop, from which on a "
+           "loop stays parallel.">
+  ];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
 def TrainHoistWorkspaces : Pass<"train-hoist-workspaces"> {

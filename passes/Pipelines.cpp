@@ -30,6 +30,7 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());
+  pm.addPass(createTrainFoldUnitDims());
   pm.addPass(createLinalgElementwiseOpFusionPass());
   // The last CSE of the pipeline, see train-localize-inits.
   pm.addPass(createCanonicalizerPass());
@@ -64,6 +65,8 @@ static void addBufferization(OpPassManager &pm) {
 
 /// Buffers to the LLVM dialect.
 static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
+  // Before products become loops: it counts structured ops.
+  pm.addPass(plait::createTrainSerializeLoops());
   plait::TrainLowerContractionsOptions products;
   products.registerRows = target.registerRows;
   products.registerCols = target.registerCols;
