@@ -14,7 +14,7 @@
 #ifndef PLAIT_TOOLS_RUN_COMPARE_H
 #define PLAIT_TOOLS_RUN_COMPARE_H
 
-#include "Session.h"
+#include "plait/Driver/Session.h"
 
 #include "llvm/Support/JSON.h"
 

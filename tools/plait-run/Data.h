@@ -12,7 +12,7 @@
 #ifndef PLAIT_TOOLS_RUN_DATA_H
 #define PLAIT_TOOLS_RUN_DATA_H
 
-#include "Session.h"
+#include "plait/Driver/Session.h"
 
 namespace plait::run {
 

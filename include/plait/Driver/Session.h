@@ -12,12 +12,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PLAIT_TOOLS_RUN_SESSION_H
-#define PLAIT_TOOLS_RUN_SESSION_H
-
-#include "StepSignature.h"
+#ifndef PLAIT_DRIVER_SESSION_H
+#define PLAIT_DRIVER_SESSION_H
 
 #include "plait/Codegen/Jit.h"
+#include "plait/Driver/StepSignature.h"
 #include "plait/Runtime/DataFeed.h"
 
 #include <map>
@@ -98,4 +97,4 @@ private:
 
 } // namespace plait::run
 
-#endif // PLAIT_TOOLS_RUN_SESSION_H
+#endif // PLAIT_DRIVER_SESSION_H

@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Session.h"
+#include "plait/Driver/Session.h"
 
 #include "plait/Passes.h"
 

@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StepSignature.h"
+#include "plait/Driver/StepSignature.h"
 
 #include "mlir/IR/SymbolTable.h"
 
