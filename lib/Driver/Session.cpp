@@ -29,9 +29,11 @@ using runtime::HostTensor;
 using runtime::Status;
 
 FailureOr<std::unique_ptr<Session>>
-Session::create(ModuleOp module, const SessionOptions &options) {
+Session::create(ModuleOp module, const SessionOptions &options,
+                std::shared_ptr<SessionMemory> memory) {
   auto start = std::chrono::steady_clock::now();
   auto session = std::make_unique<Session>();
+  session->memory = std::move(memory);
   session->name = options.schedule;
   OwningOpRef<ModuleOp> copy = module.clone();
 
@@ -93,10 +95,13 @@ Session::create(ModuleOp module, const SessionOptions &options) {
   for (auto &[key, signature] : session->functions)
     if (Status status = session->allocate(signature); !status)
       return module.emitError(status.message());
-  auto arena = HostTensor::zeros(runtime::DType::U8, {session->arenaBytes});
-  if (!arena)
-    return module.emitError(arena.message());
-  session->arena = std::move(*arena);
+  HostTensor &arena = session->memory->arena;
+  if (int64_t(arena.data.size()) < session->arenaBytes) {
+    auto larger = HostTensor::zeros(runtime::DType::U8, {session->arenaBytes});
+    if (!larger)
+      return module.emitError(larger.message());
+    arena = std::move(*larger);
+  }
   session->compileMs = std::chrono::duration<double, std::milli>(
                            std::chrono::steady_clock::now() - start)
                            .count();
@@ -112,12 +117,12 @@ static std::string keyOf(const StepSignature &signature, const Slot &slot) {
 Status Session::allocate(const StepSignature &signature) {
   for (const Slot &slot : signature.slots) {
     std::string key = keyOf(signature, slot);
-    if (buffers.count(key))
+    if (memory->buffers.count(key))
       continue;
     auto tensor = HostTensor::zeros(slot.dtype, slot.shape);
     if (!tensor)
       return runtime::Error{tensor.message()};
-    buffers[key] = std::move(*tensor);
+    memory->buffers[key] = std::move(*tensor);
   }
   return Status::success();
 }
@@ -136,7 +141,7 @@ Status Session::load(const Tensors &tensors) {
           runtime::describe(slot->dtype, slot->shape)};
   }
   for (const Slot *slot : carried()) {
-    HostTensor &buffer = buffers[slot->name];
+    HostTensor &buffer = memory->buffers[slot->name];
     std::memcpy(buffer.data.data(), tensors.at(slot->name).data.data(),
                 buffer.data.size());
   }
@@ -147,8 +152,8 @@ Status Session::load(const Tensors &tensors) {
 Status Session::call(const StepSignature &signature) {
   std::vector<void *> pointers;
   for (const Slot &slot : signature.slots)
-    pointers.push_back(buffers[keyOf(signature, slot)].data.data());
-  pointers.push_back(arena.data.data());
+    pointers.push_back(memory->buffers[keyOf(signature, slot)].data.data());
+  pointers.push_back(memory->arena.data.data());
   if (llvm::Error error = jit->call(signature.function, pointers))
     return runtime::Error{llvm::toString(std::move(error))};
   return Status::success();
@@ -159,7 +164,7 @@ Status Session::fillInputs(const StepSignature &signature,
   std::vector<void *> destinations;
   for (const Slot &slot : signature.slots)
     if (slot.kind == Kind::Input)
-      destinations.push_back(buffers[keyOf(signature, slot)].data.data());
+      destinations.push_back(memory->buffers[keyOf(signature, slot)].data.data());
   return feed.fill(feed.cursor().step, destinations);
 }
 
@@ -190,8 +195,8 @@ Status Session::evaluate(runtime::DataFeed &feed) {
 }
 
 HostTensor *Session::find(StringRef name) {
-  auto it = buffers.find(name.str());
-  return it == buffers.end() ? nullptr : &it->second;
+  auto it = memory->buffers.find(name.str());
+  return it == memory->buffers.end() ? nullptr : &it->second;
 }
 
 std::vector<const Slot *> Session::carried() const {

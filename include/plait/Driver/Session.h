@@ -34,11 +34,21 @@ struct SessionOptions {
 /// Named tensors, as in tensor files.
 using Tensors = std::map<std::string, runtime::HostTensor>;
 
+/// The buffers of a session, by their names in tensor files, and its arena.
+struct SessionMemory {
+  std::map<std::string, runtime::HostTensor> buffers;
+  runtime::HostTensor arena;
+};
+
 class Session {
 public:
   /// Compiles a copy of `module`. Diagnostics go to the context's handler.
+  /// Sessions that are given the same memory take turns: each must `load`
+  /// before it runs.
   static mlir::FailureOr<std::unique_ptr<Session>>
-  create(mlir::ModuleOp module, const SessionOptions &options);
+  create(mlir::ModuleOp module, const SessionOptions &options,
+         std::shared_ptr<SessionMemory> memory =
+             std::make_shared<SessionMemory>());
 
   /// What the unscheduled step takes: parameters, states and inputs.
   const StepSignature &signature() const { return plain; }
@@ -88,8 +98,7 @@ private:
   StepSignature plain, evalPlain;
   /// The functions of the schedule, by suffix: "", "_first", "_flush", "eval".
   std::map<std::string, StepSignature> functions;
-  std::map<std::string, runtime::HostTensor> buffers;
-  runtime::HostTensor arena;
+  std::shared_ptr<SessionMemory> memory;
   std::unique_ptr<Jit> jit;
   const StepSignature *last = nullptr;
   bool pending = false;
