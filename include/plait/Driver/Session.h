@@ -26,9 +26,11 @@ namespace plait::run {
 
 struct SessionOptions {
   std::string entry;
+  /// A placement, or `auto`.
   std::string schedule = "backward";
   std::string cpu;
-  std::string eval; ///< a second function to compile, or empty
+  std::string eval;     ///< a second function to compile, or empty
+  unsigned threads = 0; ///< of each call; 0: what OpenMP would take
 };
 
 /// Named tensors, as in tensor files.
@@ -59,6 +61,10 @@ public:
   /// Runs a step on the inputs that `feed` gives.
   runtime::Status step(runtime::DataFeed &feed);
 
+  /// Runs a step on the caller's tensors, dense and row-major, one for each
+  /// input in the order of signature().
+  runtime::Status step(llvm::ArrayRef<const void *> inputs);
+
   /// Applies pending updates; nothing where there are none.
   runtime::Status flush();
 
@@ -86,18 +92,33 @@ public:
   std::vector<UpdateReport> updates;
   int64_t gradientBytes() const;
   int64_t bytesOf(Kind kind) const;
+  /// The placement that was asked for; never `auto`.
   const std::string &schedule() const { return name; }
+  bool hasPending() const { return pending; }
 
 private:
-  runtime::Status call(const StepSignature &signature);
-  runtime::Status fillInputs(const StepSignature &signature,
+  /// A compiled function and where its arguments are, without the arena.
+  struct Function {
+    StepSignature signature;
+    std::vector<void *> arguments;
+  };
+
+  runtime::Status call(const Function &function,
+                       std::vector<void *> arguments);
+  runtime::Status call(const Function &function) {
+    return call(function, function.arguments);
+  }
+  runtime::Status fillInputs(const Function &function,
                              runtime::DataFeed &feed);
-  runtime::Status allocate(const StepSignature &signature);
+  runtime::Status allocate();
+  /// The function that the next step is, from now on the last one.
+  const Function &advance();
 
   std::string name;
+  unsigned threads = 0;
   StepSignature plain, evalPlain;
   /// The functions of the schedule, by suffix: "", "_first", "_flush", "eval".
-  std::map<std::string, StepSignature> functions;
+  std::map<std::string, Function> functions;
   std::shared_ptr<SessionMemory> memory;
   std::unique_ptr<Jit> jit;
   const StepSignature *last = nullptr;
