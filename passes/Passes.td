@@ -31,10 +31,10 @@ def TrainRolesFromStrings : Pass<"train-roles-from-strings"> {
     |---|---|
     | `param` | `#train.param<name>` |
     | `state:KIND` | `#train.state<name, KIND>` |
-    | `buffer` | `#train.state<"", name>` |
+    | `state`, `buffer` | `#train.state<"", name>` |
     | `input`, `label` | `#train.input<name>` |
     | `pending:WHAT` | `#train.pending<name, WHAT>` |
-    | `new_param`, `new_state:KIND`, `new_buffer` | `#train.next<...>` |
+    | `new_param`, `new_state:KIND`, `new_state`, `new_buffer` | `#train.next<...>` |
     | `loss`, `output` | `#train.output<name, or "loss">` |
   }];
   let dependentDialects = ["::plait::train::TrainDialect"];
@@ -64,6 +64,71 @@ def TrainFoldUnitDims : Pass<"train-fold-unit-dims"> {
     ```
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainFoldTransposes : Pass<"train-fold-transposes"> {
+  let summary = "Fold transposes into the maps of products";
+  let description = [{
+    A product that reads `linalg.transpose` of a tensor reads the tensor itself
+    with permuted indexing maps. It saves a copy of every weight matrix, and it
+    makes the product, not the copy, the reader that updates wait for, so it
+    runs before placement.
+
+    A product or reduction from a constant init of which only the transpose is
+    used writes its result transposed: nothing is left between a gradient and
+    its update.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainRaise : InterfacePass<"train-raise", "::mlir::FunctionOpInterface"> {
+  let summary = "Find the updates in a graph whose optimizer is plain arithmetic";
+  let description = [{
+    Walks back from the next value of each parameter, and of its states, through
+    ops that work element by element on the parameter's shape, and through
+    scalar maths, as long as nothing else uses what they make. What the walk
+    took in becomes a `train.update` with one `linalg.generic`; what it stopped
+    at are the gradients and scalars. No optimizer is known by name.
+
+    States without an owner are given to the one parameter whose next value is
+    an elementwise function of them. Where norms of the whole tensor lie in the
+    walk's way (LAMB), they are taken in too, and the update is not elementwise.
+
+    A parameter whose update is anything else stays as it is, with a remark that
+    names the op that stopped the walk. Updates that are `train` ops already are
+    left alone.
+
+    ```mlir
+    // before
+    %s = linalg.generic ins(%dw) { * -0.1 }
+    %w1 = linalg.generic ins(%w, %s) outs(%empty) { + }
+    // after
+    %w1 = train.update "raised" ins(%dw) outs(%w) {
+      %n = linalg.generic ins(%dw) outs(%w) { * -0.1, + }
+      train.yield %n
+    }
+    ```
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainFuseElementwise : Pass<"train-fuse-elementwise"> {
+  let summary = "Join elementwise ops with the one op that uses them";
+  let description = [{
+    Upstream's elementwise fusion and reshape folding, for producers with one
+    use. Two pairs are kept apart. A producer that reads its own destination
+    would, in the loops of a larger consumer, accumulate into it more than once:
+    upstream's `linalg-fuse-elementwise-ops` computes wrong numbers there. And
+    what a contraction reads or makes stays a tensor, because a product with
+    other arithmetic in its body is lowered to plain loops.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 
@@ -175,17 +240,6 @@ def TrainFuseClusters : Pass<"train-fuse-clusters"> {
 //===----------------------------------------------------------------------===//
 // Lower: buffers, threads, machine code
 //===----------------------------------------------------------------------===//
-
-def TrainFoldTransposes : Pass<"train-fold-transposes"> {
-  let summary = "Fold transposes of operands into contraction maps";
-  let description = [{
-    A product that reads `linalg.transpose` of a tensor reads the tensor itself
-    with permuted indexing maps. It saves a copy of every weight matrix, and it
-    makes the product, not the copy, the reader that updates wait for, so it
-    runs before placement.
-  }];
-  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
-}
 
 def TrainParallelize : Pass<"train-parallelize"> {
   let summary = "Split large elementwise and reduction ops among threads";

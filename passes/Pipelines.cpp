@@ -31,7 +31,10 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());
   pm.addPass(createTrainFoldUnitDims());
-  pm.addPass(createLinalgElementwiseOpFusionPass());
+  // Raise while the optimizer's ops are still its own: elementwise fusion would
+  // join them to the gradient's, and repeat scalar maths for each element.
+  pm.addNestedPass<func::FuncOp>(createTrainRaise());
+  pm.addPass(createTrainFuseElementwise());
   // The last CSE of the pipeline, see train-localize-inits.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
