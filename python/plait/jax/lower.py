@@ -174,6 +174,8 @@ def _problem(op: ir.Operation) -> str | None:
         return f"{_spelled(op)} has no lowering to upstream dialects"
     if any("complex<" in t for t in types) and op.name != "arith.constant":
         return f"{op.name} is on complex numbers"
+    if half := re.search(r"bf16|f16|f8\w+|f4\w+", " ".join(types)):
+        return f"{op.name} is on {half[0]}; there is no mixed precision, compute in float32"
     if any("?" in t for t in types):
         return f"{op.name} has a shape that is not static"
     if dialect == "linalg" and name not in ("generic", "fill", "transpose", "broadcast"):
