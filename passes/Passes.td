@@ -269,6 +269,19 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def TrainMaterializeLoops : Pass<"train-materialize-loops"> {
+  let summary = "Tie each value a loop carries to the buffer it replaces";
+  let description = [{
+    Wraps each tensor that an `scf.for` or `scf.while` yields into a
+    `bufferization.materialize_in_destination` of the block argument it is the
+    next value of, unless it is an updated version of that anyway. A carried
+    value that becomes another one (a swap) is copied first. After
+    bufferization a loop carries the buffers it started with, and no iteration
+    hands a buffer of its own to the next.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
 def TrainFinalizeAbi : Pass<"train-finalize-abi"> {
   let summary = "Give step functions the calling convention of docs/ABI.md";
   let description = [{
@@ -284,9 +297,12 @@ def TrainPlanArena : Pass<"train-plan-arena"> {
   let description = [{
     Replaces the allocations of a function by views of one trailing argument of
     `i8`s; buffers whose lifetimes do not overlap share bytes. Its size is left
-    in the attribute `plait.arena_bytes` of the function. Allocations inside
-    parallel loops are tile-sized and go to the thread's stack. Nothing is
-    allocated in a step.
+    in the attribute `plait.arena_bytes` of the function. The buffers of a
+    sequential loop or a branch are planned in turn, and take one place of
+    their sum; a buffer that a branch yields is one of the code around it.
+    A loop that carries a buffer which it allocates is an error. Allocations
+    inside parallel loops are tile-sized and go to the thread's stack. Nothing
+    is allocated in a step.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect",
                            "::mlir::arith::ArithDialect"];

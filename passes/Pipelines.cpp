@@ -49,13 +49,13 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
 /// Tensors to buffers; a step's carried values end up in their arguments.
 static void addBufferization(OpPassManager &pm) {
   pm.addPass(plait::createTrainMaterializeNext());
+  pm.addPass(plait::createTrainMaterializeLoops());
   // Destinations that are only copied to their argument become that argument.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion =
       bufferization::LayoutMapOption::IdentityLayoutMap;
-  options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   // What is left of parallel insertions and materialize_in_destination are
   // copies of views onto themselves: CSE makes the two views one, and the copy
