@@ -17,7 +17,10 @@ except ImportError as error:
         'plait.torch needs PyTorch: pip install "torch==2.13.0" "torch-mlir==20261001"'
     ) from error
 
-from plait.torch.capture import LossModule, lower_to_linalg, trace_gradients, used_parameters
+from plait.torch.capture import LossModule, trace_gradients, used_parameters
+from plait.torch.lowering import lower
+from plait.torch.modules import describe
+from plait.torch.randomness import initial_state
 from plait.torch.optimizers import OptimizerOp, optimizer_ops
 
 __all__ = ["export_step"]
@@ -43,6 +46,7 @@ def export_step(
     *,
     num_targets: int = 1,
     lr_input: bool = False,
+    seed: int | None = None,
 ) -> ExportedStep:
     """Export one training step: forward, backward and update, with its state.
 
@@ -97,12 +101,15 @@ def export_step(
     rest = {n: p for n, p in parameters.items() if n not in used} | buffers
     trained = {n: p for n, p in trained.items() if n in used}
 
-    function = parse_function(
-        lower_to_linalg(trace_gradients(loss, trained, rest, list(values.values())))
-    )
+    gradients = trace_gradients(loss, trained, rest, list(values.values()))
+    if gradients.random:
+        rest["rng"] = initial_state(torch.initial_seed() if seed is None else seed)
+    named = [*trained, *map(_public, rest), *values]
+    ranges = {named[position]: allowed for position, allowed in gradients.ranges.items()}
+    function = parse_function(lower({"main": gradients.graph}))
     rates = _rate_names([ops[p] for p in trained.values()]) if lr_input else {}
     updates = [_update(_public(name), ops[p], rates) for name, p in trained.items()]
-    text = compose_step(function, updates, [_public(name) for name in rest], list(values))
+    text = compose_step(function, updates, [_public(name) for name in rest], list(values), ranges)
 
     carried = _carried({_public(n): p for n, p in trained.items()}, ops)
     carried |= {_public(name): _array(value) for name, value in rest.items()}
@@ -135,15 +142,17 @@ def _checked_inputs(examples: Iterable[torch.Tensor], num_targets: int) -> dict[
 def _reject_modules(model: torch.nn.Module) -> None:
     """Refuse modules whose effect a pure step cannot have."""
     for name, module in model.named_modules():
-        where = f"{type(module).__name__} '{name}'" if name else type(module).__name__
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            if module.training and module.p > 0:
-                raise UnsupportedError(
-                    f"{where} drops values at random (p={module.p}), and a step has no random"
-                    " generator: set p to 0, or put the module in eval mode"
-                )
+        place = describe(name, module)
         if getattr(module, "sparse", False):
-            raise UnsupportedError(f"{where} makes sparse gradients: set sparse=False")
+            raise UnsupportedError(f"{place} makes sparse gradients: set sparse=False")
+        if getattr(module, "max_norm", None) is not None:
+            raise UnsupportedError(f"{place} changes its weight in the forward pass (max_norm)")
+        if isinstance(module, torch.nn.modules.batchnorm._NormBase):
+            if module.track_running_stats and module.momentum is None and module.training:
+                raise UnsupportedError(
+                    f"{place} averages over all batches (momentum=None), by a count that"
+                    " it reads back: set a momentum"
+                )
 
 
 def _check_tensors(
