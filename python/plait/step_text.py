@@ -93,9 +93,6 @@ class IndexRange:
         inside = self.low <= low and high <= self.high
         return inside or (high == low + 1 and low in self.others)
 
-    def moved(self, by: int) -> "IndexRange":
-        return IndexRange(self.low + by, self.high + by, tuple(v + by for v in self.others))
-
     def meet(self, other: "IndexRange") -> "IndexRange":
         """What is in both."""
         low, high = max(self.low, other.low), min(self.high, other.high)

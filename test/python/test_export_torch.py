@@ -305,7 +305,7 @@ def same_as_eager(model, loss_fn, inputs):
     """The traced graph has eager mode's loss and gradients."""
     loss = LossModule(model, loss_fn, 1)
     parameters, buffers = dict(loss.named_parameters()), dict(loss.named_buffers())
-    graph = trace_gradients(loss, parameters, buffers, inputs).graph
+    graph = trace_gradients(loss, parameters, buffers, dict(zip("xy", inputs))).graph
     value, *rest = graph(*parameters.values(), *buffers.values(), *inputs)
     expected = functional_call(loss, (parameters, buffers), inputs, tie_weights=True)
     grads = torch.autograd.grad(expected, list(parameters.values()))
@@ -324,7 +324,7 @@ def test_activation(activation):
 def test_gelu_is_decomposed_before_torch_mlir():
     # torch-mlir 20261001's lowering of gelu_backward("tanh") was off by 1e-5.
     loss = LossModule(mlp(activation=nn.GELU("tanh")), nn.CrossEntropyLoss(), 1)
-    graph = trace_gradients(loss, dict(loss.named_parameters()), {}, batch()).graph
+    graph = trace_gradients(loss, dict(loss.named_parameters()), {}, dict(zip("xy", batch()))).graph
     assert not any("gelu" in str(node.target) for node in graph.graph.nodes)
 
 

@@ -17,11 +17,11 @@ except ImportError as error:
         'plait.torch needs PyTorch: pip install "torch==2.13.0" "torch-mlir==20261001"'
     ) from error
 
-from plait.torch.capture import LossModule, trace_gradients, used_parameters
+from plait.torch.capture import LossModule, public, trace_gradients, used_parameters
 from plait.torch.lowering import lower
 from plait.torch.modules import describe
-from plait.torch.randomness import initial_state
 from plait.torch.optimizers import OptimizerOp, optimizer_ops
+from plait.torch.randomness import RNG, initial_state
 
 __all__ = ["export_step"]
 
@@ -94,25 +94,23 @@ def export_step(
     for name, parameter in trained.items():
         if parameter.dtype != torch.float32:
             raise UnsupportedError(
-                f"'{_public(name)}' is {parameter.dtype}: updates are computed in float32,"
+                f"'{public(name)}' is {parameter.dtype}: updates are computed in float32,"
                 " convert the model with model.float()"
             )
     used = used_parameters(loss, trained, rest, list(values.values()))
     rest = {n: p for n, p in parameters.items() if n not in used} | buffers
     trained = {n: p for n, p in trained.items() if n in used}
 
-    gradients = trace_gradients(loss, trained, rest, list(values.values()))
+    gradients = trace_gradients(loss, trained, rest, values)
     if gradients.random:
-        rest["rng"] = initial_state(torch.initial_seed() if seed is None else seed)
-    named = [*trained, *map(_public, rest), *values]
-    ranges = {named[position]: allowed for position, allowed in gradients.ranges.items()}
+        rest[RNG] = initial_state(torch.initial_seed() if seed is None else seed)
     function = parse_function(lower({"main": gradients.graph}))
     rates = _rate_names([ops[p] for p in trained.values()]) if lr_input else {}
-    updates = [_update(_public(name), ops[p], rates) for name, p in trained.items()]
-    text = compose_step(function, updates, [_public(name) for name in rest], list(values), ranges)
+    updates = [_update(public(name), ops[p], rates) for name, p in trained.items()]
+    text = compose_step(function, updates, [public(name) for name in rest], list(values), gradients.ranges)
 
-    carried = _carried({_public(n): p for n, p in trained.items()}, ops)
-    carried |= {_public(name): _array(value) for name, value in rest.items()}
+    carried = _carried({public(n): p for n, p in trained.items()}, ops)
+    carried |= {public(name): _array(value) for name, value in rest.items()}
     inputs = {name: _array(value) for name, value in values.items()}
     for name, op in zip([u.lr_input for u in updates], map(ops.get, trained.values())):
         if name is not None:
@@ -161,7 +159,7 @@ def _check_tensors(
     """Refuse parameters and buffers that the step's text has no type for."""
     storage: dict[int, str] = {}
     for name, value in (parameters | buffers).items():
-        name = _public(name)
+        name = public(name)
         if value.device.type != "cpu":
             raise UnsupportedError(f"'{name}' is on {value.device}: move the model to the CPU")
         if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
@@ -174,12 +172,7 @@ def _check_tensors(
             )
     for name, value in parameters.items():
         if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):
-            raise UnsupportedError(f"'{_public(name)}' has gradient hooks, which are not traced")
-
-
-def _public(name: str) -> str:
-    """A name in LossModule as it is in `model.state_dict()`."""
-    return name.removeprefix("model.")
+            raise UnsupportedError(f"'{public(name)}' has gradient hooks, which are not traced")
 
 
 def _rate_names(ops: Sequence[OptimizerOp]) -> dict[int, str]:
@@ -223,7 +216,7 @@ def _ties(loss: LossModule) -> dict[str, str]:
     ties, first = {}, {}
     for listing in (loss.named_parameters, loss.named_buffers):
         for name, value in listing(remove_duplicate=False):
-            name = _public(name)
+            name = public(name)
             if first.setdefault(value, name) != name:
                 ties[name] = first[value]
     return ties

@@ -24,7 +24,7 @@ from plait.step_text import IndexRange
 from plait.torch.indices import Wrapping, index_ranges, may_be_negative
 from plait.torch.lowering import decompositions
 from plait.torch.modules import marked
-from plait.torch.randomness import Drawing, draws, initial_state
+from plait.torch.randomness import RNG, Drawing, draws, initial_state
 
 _COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten.alias.default})
 
@@ -48,6 +48,11 @@ class LossModule(torch.nn.Module):
         return self.loss_fn(self.model(*values[:split]), *values[split:])
 
 
+def public(name: str) -> str:
+    """A name in LossModule as it is in `model.state_dict()`."""
+    return name.removeprefix("model.")
+
+
 @dataclass(frozen=True)
 class Gradients:
     """A traced gradient function.
@@ -58,12 +63,12 @@ class Gradients:
         random: whether the last carried value is the state of the generator,
             which was added.
         ranges: what the values of integer inputs and buffers may be, where they
-            are used as indices; by position in (trained, carried, inputs).
+            are used as indices; by public name.
     """
 
     graph: GraphModule
     random: bool = False
-    ranges: dict[int, IndexRange] = field(default_factory=dict)
+    ranges: dict[str, IndexRange] = field(default_factory=dict)
 
 
 def used_parameters(
@@ -98,7 +103,7 @@ def trace_gradients(
     loss: LossModule,
     trained: Mapping[str, Tensor],
     carried: Mapping[str, Tensor],
-    inputs: Sequence[Tensor],
+    inputs: Mapping[str, Tensor],
     divisor: int = 1,
 ) -> Gradients:
     """The gradients of the loss over `divisor`, traced.
@@ -122,7 +127,7 @@ def trace_gradients(
         grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
         return (value, *(grads[name] for name in trained), *(after[name] for name in carried))
 
-    arguments = [value.detach() for value in (*trained.values(), *carried.values(), *inputs)]
+    arguments = [value.detach() for value in (*trained.values(), *carried.values(), *inputs.values())]
     fresh = len(trained) + len(carried)
     # Three traces, because batch-norm hides what it writes to its running
     # statistics until it is decomposed, and the writes are lost unless they
@@ -137,12 +142,13 @@ def trace_gradients(
     function = _with_draws(graph, fresh - 1) if random else Interpreter(graph).run
     with _traceable(loss):
         graph = trace(functionalize(function, remove="mutations"), arguments)
-    integers = _integers(graph, len(trained), fresh)
+    names = [*trained, *carried, *([RNG] if random else []), *inputs]
+    integers = _integers(graph, [public(name) for name in names], fresh)
     ranges = index_ranges(graph, integers)
     wrapping = Wrapping(graph, may_be_negative(graph, integers))
     with _traceable(loss):
         graph = trace(wrapping.run, arguments, decompositions())
-    return Gradients(graph, random, {int(position): r for position, r in ranges.items()})
+    return Gradients(graph, random, ranges)
 
 
 def trace(
@@ -169,19 +175,18 @@ def _with_draws(graph: GraphModule, position: int) -> Callable[..., Any]:
     return run
 
 
-def _integers(graph: GraphModule, first: int, fresh: int) -> dict[Node, str]:
-    """The integer arguments from `first` on that keep their value during a run:
-    inputs, and buffers that no step changes."""
-    placeholders = graph.graph.find_nodes(op="placeholder")
+def _integers(graph: GraphModule, names: Sequence[str], fresh: int) -> dict[Node, str]:
+    """The integer arguments that keep their value during a run: inputs, which
+    begin at `fresh`, and buffers that no step changes."""
     (output,) = graph.graph.find_nodes(op="output")
     nexts = output.args[0][1:]
     found = {}
-    for i, node in enumerate(placeholders[first:], first):
+    for i, node in enumerate(graph.graph.find_nodes(op="placeholder")):
         value = node.meta["val"]
         if value.is_floating_point() or value.dtype == torch.bool:
             continue
         if i >= fresh or _same(nexts[i], node):
-            found[node] = str(i)
+            found[node] = names[i]
     return found
 
 

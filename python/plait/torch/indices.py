@@ -12,7 +12,7 @@ A whole argument is checked, even if only a part of it is an index.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,10 +28,24 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class _Source:
-    """Values of an argument, plus a number."""
+    """Values of an argument, times sign, plus a number; but for those of the
+    argument that were replaced."""
 
     argument: str
+    sign: int = 1
     added: int = 0
+    replaced: frozenset[int] = frozenset()
+
+    def back(self, value: int) -> int:
+        """The argument's value that gives `value`."""
+        return self.sign * (value - self.added)
+
+    def allowing(self, allowed: IndexRange) -> IndexRange:
+        """What the argument's values may be, if these must be `allowed`."""
+        ends = sorted((self.back(allowed.low), self.back(allowed.high - 1)))
+        low, high = ends[0], ends[1] + 1
+        others = {self.back(other) for other in allowed.others} | self.replaced
+        return IndexRange(low, high, tuple(sorted(v for v in others if not low <= v < high)))
 
 
 @dataclass(frozen=True)
@@ -83,9 +97,9 @@ def index_ranges(graph: GraphModule, arguments: Mapping[Node, str]) -> dict[str,
         for index, allowed in _uses(node):
             for origin in follow.origins(index):
                 if isinstance(origin, _Source):
-                    moved = allowed.moved(-origin.added)
+                    own = origin.allowing(allowed)
                     old = ranges.get(origin.argument)
-                    ranges[origin.argument] = moved.meet(old) if old else moved
+                    ranges[origin.argument] = own.meet(old) if old else own
                 elif not allowed.contains(origin.low, origin.high):
                     raise UnsupportedError(_unchecked(node, allowed))
             if not follow.origins(index):
@@ -191,12 +205,36 @@ class _Follow:
         name, args = _name(node), node.args
         if name in _MOVES and _is_integer(args[0]):
             return self.origins(args[0])
-        if name in ("add", "sub") and isinstance(args[1], int) and not node.kwargs:
-            return self._moved(args[0], args[1] if name == "add" else -args[1])
-        if name in ("where", "cat", "stack"):
-            parts = args[1:] if name == "where" else args[0]
-            return self._union(parts)
+        if name == "neg":
+            return self._linear(args[0], -1, 0)
+        if name in ("add", "sub", "rsub") and isinstance(args[1], int) and len(args) == 2:
+            added = -args[1] if name == "sub" else args[1]
+            return self._linear(args[0], -1 if name == "rsub" else 1, added)
+        if name in ("cat", "stack"):
+            return self._union(args[0])
+        if name == "masked_fill":
+            return self._chosen(args[1], args[2], args[0])
+        if name == "where" and len(args) == 3:
+            return self._chosen(*args)
         return self._bounds(node, name)
+
+    def _chosen(self, condition: Node, yes: Any, no: Any) -> _Origins:
+        """The values of `yes` where the condition holds, of `no` elsewhere."""
+        kept, replaced = [yes, no], None
+        if _name(condition) == "eq" and condition.args[0] is no:
+            kept, replaced = [yes], no
+        elif _name(condition) == "ne" and condition.args[0] is yes:
+            kept, replaced = [no], yes
+        if replaced is None or not isinstance(condition.args[1], int):
+            return self._union([yes, no])
+        rest = frozenset(
+            replace(o, replaced=o.replaced | {o.back(condition.args[1])})
+            if isinstance(o, _Source)
+            else o
+            for o in self.origins(replaced)
+        )
+        others = self._union(kept)
+        return rest | others if rest and others else frozenset()
 
     def _bounds(self, node: Node, name: str | None) -> _Origins:
         args = node.args
@@ -216,13 +254,16 @@ class _Follow:
                 return frozenset({_Bounds(0, _shape(source[0])[dim])})
         return frozenset()
 
-    def _moved(self, node: Any, by: int) -> _Origins:
-        return frozenset(
-            _Source(o.argument, o.added + by)
-            if isinstance(o, _Source)
-            else _Bounds(o.low + by, o.high + by)
-            for o in self.origins(node)
-        )
+    def _linear(self, node: Any, sign: int, added: int) -> _Origins:
+        """The values of a node, times sign, plus a number."""
+        found = set()
+        for o in self.origins(node):
+            if isinstance(o, _Source):
+                found.add(replace(o, sign=sign * o.sign, added=sign * o.added + added))
+            else:
+                ends = sorted((sign * o.low + added, sign * (o.high - 1) + added))
+                found.add(_Bounds(ends[0], ends[1] + 1))
+        return frozenset(found)
 
     def _union(self, nodes: Sequence[Any]) -> _Origins:
         parts = [

@@ -31,6 +31,9 @@ _UNLOWERED = frozenset(
     "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp scatter_reduce".split()
 )
 
+#: Ops that write into an operand.
+_INSERTIONS = frozenset(("tensor.insert_slice", "tm_tensor.scatter"))
+
 #: From torch-mlir's form of a graph to linalg.
 _PIPELINE = (
     "builtin.module(torchdynamo-export-to-torch-backend-pipeline{extra-library=},"
@@ -106,6 +109,7 @@ def _lowered(graph: GraphModule, name: str, context: Any) -> Any:
         place = _op_in(reason, graph)
         raise UnsupportedError(f"torch-mlir cannot lower {place}: {said[:300]}") from error
     _erase_assertions(importer.module)
+    _fill_targets(importer.module, name)
     _replace_scatters(importer.module, name)
     return importer.module
 
@@ -148,26 +152,59 @@ def _erase_assertions(module: Any) -> None:
             op.erase()
 
 
-def _replace_scatters(module: Any, name: str) -> None:
-    """Make a loop of each `tm_tensor.scatter`."""
+def _fill_targets(module: Any, name: str) -> None:
+    """Make a fill of each constant that something is inserted into: as a
+    constant it would be memory to copy from."""
     from torch_mlir import ir
 
+    constants = [
+        op
+        for op in _walk(module)
+        if op.name == "arith.constant"
+        and any(use.owner.name in _INSERTIONS for use in op.results[0].uses)
+    ]
+    for i, op in enumerate(constants):
+        value = ir.DenseElementsAttr(op.attributes["value"])
+        if not value.is_splat:
+            continue
+        shape = op.results[0].type
+        text = f"""
+  func.func private @{name}_fill_{i}() -> {shape} {{
+    %value = arith.constant {value.get_splat_value()}
+    %empty = tensor.empty() : {shape}
+    %filled = linalg.fill ins(%value : {shape.element_type}) outs(%empty : {shape}) -> {shape}
+    return %filled : {shape}
+  }}
+"""
+        _call_instead(module, op, f"{name}_fill_{i}", text)
+
+
+def _call_instead(module: Any, op: Any, callee: str, text: str) -> None:
+    """Replace an op of one result by a call of the function that `text` defines."""
+    from torch_mlir import ir
+
+    # Kept until the end: its ops die with it.
+    parsed = ir.Module.parse(text)
+    module.body.append(parsed.body.operations[0].operation.clone())
+    call = ir.Operation.create(
+        "func.call",
+        results=[op.results[0].type],
+        operands=list(op.operands),
+        attributes={"callee": ir.FlatSymbolRefAttr.get(callee)},
+        ip=ir.InsertionPoint(op),
+    )
+    op.results[0].replace_all_uses_with(call.results[0])
+    op.erase()
+
+
+def _replace_scatters(module: Any, name: str) -> None:
+    """Make a loop of each `tm_tensor.scatter`."""
     for i, op in enumerate(op for op in _walk(module) if op.name == "tm_tensor.scatter"):
         callee = f"{name}_scatter_{i}"
         body = [inner.name for inner in op.regions[0].blocks[0].operations]
         types = [str(operand.type) for operand in op.operands]
         dims = list(op.attributes["dimension_map"])
-        loop = ir.Module.parse(scatter_function(callee, body, types, dims))
-        module.body.append(loop.body.operations[0].operation.clone())
-        call = ir.Operation.create(
-            "func.call",
-            results=[op.results[0].type],
-            operands=list(op.operands),
-            attributes={"callee": ir.FlatSymbolRefAttr.get(callee)},
-            ip=ir.InsertionPoint(op),
-        )
-        op.results[0].replace_all_uses_with(call.results[0])
-        op.erase()
+        _call_instead(module, op, callee, scatter_function(callee, body, types, dims))
 
 
 def _check_ops(module: Any, ir: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from plait.torch.decompositions import (
+    activations,
     convolution,
     embedding,
     geometry,
@@ -21,5 +22,7 @@ from plait.torch.decompositions import (
 
 def step_decompositions() -> dict[Any, Callable[..., Any]]:
     """For each op that needs one, the op in terms of others."""
-    families = (convolution, embedding, geometry, losses, normalization, pooling)
+    families = (
+        activations, convolution, embedding, geometry, losses, normalization, pooling,
+    )  # fmt: skip
     return {op: form for family in families for op, form in family.DECOMPOSITIONS.items()}
