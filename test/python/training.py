@@ -59,17 +59,21 @@ def compare_training(
     steps: int = STEPS,
     reference: Callable[..., list[float]] = train,
     tolerance: float = 1e-3,
+    values: dict[str, np.ndarray] | None = None,
     **options: Any,
 ) -> ExportedStep:
     """Export, train both ways, compare; the exported step.
 
-    `data` holds the rows of all steps, inputs before the target.
+    `data` holds the rows of all steps, inputs before the target; `values` what
+    further inputs are to be (a learning rate for each step). The rows of a step
+    are as many as there are micro-batches of the example inputs.
     """
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     rows = [len(value) // steps for value in data]
-    examples = [value[:n] for value, n in zip(data, rows)]
+    repeats = options.get("accumulation_steps", 1)
+    examples = [value[: n // repeats] for value, n in zip(data, rows)]
     step = export_step(model, loss_fn, optimizer, examples, **options)
-    results, losses = run(directory, step, data, schedule, steps)
+    results, losses = run(directory, step, data, schedule, steps, values)
 
     before = {n: v.clone() for n, v in model.state_dict().items()}
     expected = reference(model, loss_fn, optimizer, data, rows, steps=steps)
@@ -80,14 +84,20 @@ def compare_training(
 
 
 def run(
-    directory: Path, step: ExportedStep, data: Sequence[torch.Tensor], schedule: str, steps: int
+    directory: Path,
+    step: ExportedStep,
+    data: Sequence[torch.Tensor],
+    schedule: str = "backward",
+    steps: int = STEPS,
+    values: dict[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], list[float]]:
     """What plait-run carries after the last step, and the loss of each."""
     names = [name for name in step.inputs if name[0] in "xy"]
     inputs = step.inputs | {name: value.numpy() for name, value in zip(names, data, strict=True)}
     log = directory / "log.csv"
     options = (f"--schedule={schedule}", f"--log={log}")
-    results = run_step(directory, step.module_text, step.tensors | inputs, steps, *options)
+    tensors = step.tensors | inputs | (values or {})
+    results = run_step(directory, step.module_text, tensors, steps, *options)
     lines = log.read_text().splitlines()
     return results, [float(line.split(",")[1]) for line in lines[1:]]
 

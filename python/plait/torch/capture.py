@@ -157,6 +157,10 @@ def trace(
     """The graph of a function of tensors, with the ops in `table` decomposed."""
     with traceback.preserve_node_meta():
         graph = make_fx(function, decomposition_table=table or {}, tracing_mode="fake")(*arguments)
+    # Marks for profilers (torch's own in each optimizer) compute nothing.
+    for node in reversed(graph.graph.nodes):
+        if getattr(node.target, "namespace", None) == "profiler":
+            graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph

@@ -5,7 +5,7 @@
 The real `step` runs on a copy of the optimizer that holds the trace's tensors;
 what it does to parameters and states becomes a graph. A state that is a Python
 number becomes a tensor first: as a number it would be a constant of the graph.
-What a step changes besides parameters and states is refused, as it would stay
+It is an f64, which is what Python computes in. What a step changes besides parameters and states is refused, as it would stay
 what it was.
 """
 
@@ -81,11 +81,19 @@ def _as_tensor(optimizer: Optimizer, key: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return torch.tensor(float(value))
+        return torch.tensor(float(value), dtype=torch.float64)
     raise UnsupportedError(
         f"{type(optimizer).__name__} keeps {type(value).__name__} '{key}' as a state;"
         " only tensors and numbers can be carried"
     )
+
+
+def _widened(key: str, value: Tensor) -> Tensor:
+    """A copy of a state, for the step to write to. torch's optimizers keep `step`
+    as an f32, but read it back and go on with Python's numbers."""
+    if key == "step" and value.dim() == 0:
+        return value.to(torch.float64, copy=True)
+    return value.clone()
 
 
 def trace_update(
@@ -111,7 +119,7 @@ def trace_update(
         for name in trained:
             # The step writes to these: they are its own copies.
             parameters[name] = next(rest).clone()
-            held[name] = {key: next(rest).clone() for key in states[name]}
+            held[name] = {key: _widened(key, next(rest)) for key in states[name]}
         for parameter in parameters.values():
             parameter.grad = next(rest)
         lr = dict(zip(names, rest))
@@ -126,7 +134,8 @@ def trace_update(
                     f"{_name(optimizer)} makes the state '{added[0]}' in its first step:"
                     " take a step before the export"
                 )
-            results += [parameter, *clone.state[parameter].values()]
+            nexts = clone.state[parameter].items()
+            results += [parameter, *(v.to(states[name][key].dtype) for key, v in nexts)]
         return results
 
     arguments = []
