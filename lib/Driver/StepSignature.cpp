@@ -84,6 +84,11 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
     auto slot = makeSlot(step, kind, name, step.getArgumentTypes()[i]);
     if (failed(slot))
       return failure();
+    if (auto range = step.getArgAttrOfType<DenseI64ArrayAttr>(
+            i, TrainDialect::kIndexRangeAttr)) {
+      ArrayRef<int64_t> values = range.asArrayRef();
+      slot->indexRange = {values[0], values[1], values.drop_front(2).vec()};
+    }
     signature.slots.push_back(*slot);
   }
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {

@@ -14,7 +14,7 @@
 #define PLAIT_DRIVER_STEPSIGNATURE_H
 
 #include "plait/Dialect/Train/Train.h"
-#include "plait/Runtime/Tensor.h"
+#include "plait/Runtime/IndexRange.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -32,6 +32,8 @@ struct Slot {
   std::string name;
   runtime::DType dtype;
   runtime::Shape shape;
+  /// What the values may be, if they are indices.
+  std::optional<runtime::IndexRange> indexRange = std::nullopt;
 
   bool isCarried() const { return kind != Kind::Input && kind != Kind::Output; }
 };
