@@ -22,11 +22,17 @@
 
 using namespace mlir;
 
-void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+void plait::buildRolesPipeline(OpPassManager &pm) {
   // Importers leave calls and roles as strings.
   pm.addPass(createTrainRolesFromStrings());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
+  // Looks at what updates read, so calls must be gone.
+  pm.addPass(createTrainRolesFromAliasing());
+}
+
+void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+  buildRolesPipeline(pm);
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());
