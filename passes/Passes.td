@@ -67,6 +67,33 @@ def TrainFoldUnitDims : Pass<"train-fold-unit-dims"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def TrainRolesFromAliasing : Pass<"train-roles-from-aliasing"> {
+  let summary = "Read JAX's buffer donation as roles";
+  let description = [{
+    For functions without roles whose arguments carry `tf.aliasing_output` or
+    `jax.buffer_donor`, as `jax.jit(..., donate_argnums=...)` writes them: a
+    donated argument's next value is the result that takes its buffer (for a
+    donor that names none, the first free result of its type). An argument that
+    anything but updates reads is a parameter, the others are states without an
+    owner. All are named by their position: `arg0`, `arg1`, ...
+
+    Donation pairs by type, not by meaning. A result that is no elementwise
+    function of the argument whose buffer it takes is an error: two moments
+    returned in another order, or an output in the buffer of an input, would
+    otherwise be carried to the next step as something else.
+
+    ```mlir
+    // before
+    func.func @main(%w: tensor<4xf32> {tf.aliasing_output = 1 : i32}, ...)
+    // after
+    func.func @main(%w: tensor<4xf32> {train.role = #train.param<"arg0">}, ...)
+        -> (tensor<f32>, tensor<4xf32> {train.role = #train.next<"arg0">})
+        attributes {train.step}
+    ```
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect"];
+}
+
 def TrainFoldTransposes : Pass<"train-fold-transposes"> {
   let summary = "Fold transposes into the maps of products";
   let description = [{

@@ -22,11 +22,17 @@
 
 using namespace mlir;
 
-void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+void plait::buildRolesPipeline(OpPassManager &pm) {
   // Importers leave calls and roles as strings.
   pm.addPass(createTrainRolesFromStrings());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
+  // Looks at what updates read, so calls must be gone.
+  pm.addPass(createTrainRolesFromAliasing());
+}
+
+void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+  buildRolesPipeline(pm);
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());
@@ -124,6 +130,24 @@ struct ScheduleOptions : PassPipelineOptions<ScheduleOptions> {
       llvm::cl::desc("Where updates run: baseline, backward or forward."),
       llvm::cl::init("backward")};
 };
+
+struct ToLlvmOptions : PassPipelineOptions<ToLlvmOptions> {
+  Option<std::string> policy{
+      *this, "policy",
+      llvm::cl::desc("Where updates run: baseline, backward or forward."),
+      llvm::cl::init("backward")};
+  // plait-run asks the CPU for these; text for another compiler must say them.
+  Option<int64_t> registerRows{
+      *this, "register-rows",
+      llvm::cl::desc("Rows of a product's register tile: 6 for AVX2, 8 for "
+                     "AVX-512."),
+      llvm::cl::init(plait::TargetOptions().registerRows)};
+  Option<int64_t> registerCols{
+      *this, "register-cols",
+      llvm::cl::desc("Lanes of a product's register tile, two vectors: 16 for "
+                     "AVX2, 32 for AVX-512."),
+      llvm::cl::init(plait::TargetOptions().registerCols)};
+};
 } // namespace
 
 void plait::registerPlaitPipelines() {
@@ -133,10 +157,13 @@ void plait::registerPlaitPipelines() {
       [](OpPassManager &pm, const ScheduleOptions &options) {
         buildSchedulePipeline(pm, options.policy);
       });
-  PassPipelineRegistration<ScheduleOptions>(
+  PassPipelineRegistration<ToLlvmOptions>(
       "plait-to-llvm", "The whole way from a training graph to LLVM.",
-      [](OpPassManager &pm, const ScheduleOptions &options) {
+      [](OpPassManager &pm, const ToLlvmOptions &options) {
         buildSchedulePipeline(pm, options.policy);
-        buildLoweringPipeline(pm, TargetOptions());
+        TargetOptions target;
+        target.registerRows = options.registerRows;
+        target.registerCols = options.registerCols;
+        buildLoweringPipeline(pm, target);
       });
 }

@@ -56,7 +56,7 @@ Session::create(ModuleOp module, const SessionOptions &options,
 
   // Roles first: they say which function is the step.
   PassManager roles(module.getContext());
-  roles.addPass(createTrainRolesFromStrings());
+  buildRolesPipeline(roles);
   PassManager schedule(module.getContext());
   buildSchedulePipeline(schedule, session->name);
   if (failed(roles.run(*copy)))
