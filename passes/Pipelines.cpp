@@ -30,7 +30,11 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());
-  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addPass(createTrainFoldUnitDims());
+  // Raise while the optimizer's ops are still its own: elementwise fusion would
+  // join them to the gradient's, and repeat scalar maths for each element.
+  pm.addNestedPass<func::FuncOp>(createTrainRaise());
+  pm.addPass(createTrainFuseElementwise());
   // The last CSE of the pipeline, see train-localize-inits.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -45,13 +49,13 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
 /// Tensors to buffers; a step's carried values end up in their arguments.
 static void addBufferization(OpPassManager &pm) {
   pm.addPass(plait::createTrainMaterializeNext());
+  pm.addPass(plait::createTrainMaterializeLoops());
   // Destinations that are only copied to their argument become that argument.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion =
       bufferization::LayoutMapOption::IdentityLayoutMap;
-  options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   // What is left of parallel insertions and materialize_in_destination are
   // copies of views onto themselves: CSE makes the two views one, and the copy
@@ -64,6 +68,8 @@ static void addBufferization(OpPassManager &pm) {
 
 /// Buffers to the LLVM dialect.
 static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
+  // Before products become loops: it counts structured ops.
+  pm.addPass(plait::createTrainSerializeLoops());
   plait::TrainLowerContractionsOptions products;
   products.registerRows = target.registerRows;
   products.registerCols = target.registerCols;

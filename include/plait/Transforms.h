@@ -21,6 +21,10 @@
 
 namespace plait {
 
+/// Writes a `train.update` for each parameter of `step` whose update is
+/// elementwise arithmetic; the others stay as they are, with a remark.
+void raiseUpdates(mlir::FunctionOpInterface step);
+
 /// Sets `train.placement` on every update of `step`; what `policy` cannot
 /// place stays at baseline, with a remark.
 void placeUpdates(mlir::FunctionOpInterface step, train::Placement policy,

@@ -1,11 +1,11 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Comparing schedules, and reports.
+// Comparing schedules.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,58 +26,20 @@ using runtime::Error;
 using runtime::Expected;
 using runtime::Status;
 
-Summary run::summarize(std::vector<double> ms) {
-  if (ms.size() > 6)
-    ms.erase(ms.begin(), ms.begin() + 3);
-  if (ms.empty())
-    return {};
-  std::sort(ms.begin(), ms.end());
-  return {ms.front(), ms[ms.size() / 2]};
-}
-
-bool run::hasLoss(const Session &session) {
-  for (const Slot &slot : session.lastRun()->slots)
-    if (slot.kind == Kind::Output && slot.dtype == runtime::DType::F32 &&
-        slot.shape.empty())
-      return true;
-  return false;
-}
-
-llvm::json::Object run::reportOf(const Session &session,
-                                 const std::vector<double> &ms, int threads) {
-  Summary time = summarize(ms);
-  llvm::json::Array updates;
-  for (const UpdateReport &u : session.updates)
-    updates.push_back(llvm::json::Object{{"param", u.param},
-                                         {"placement", u.placement},
-                                         {"cluster", u.inCluster},
-                                         {"gradient_bytes", u.gradientBytes}});
-  int64_t params = session.bytesOf(Kind::Param);
-  int64_t states = session.bytesOf(Kind::State);
-  int64_t pending = session.bytesOf(Kind::Pending);
-  return llvm::json::Object{
-      {"schedule", session.schedule()},
-      {"backend", "llvm"},
-      {"threads", threads},
-      {"steps", int64_t(ms.size())},
-      {"compile_ms", session.compileMs},
-      {"ms_per_step",
-       llvm::json::Object{{"min", time.min}, {"median", time.median}}},
-      {"peak_bytes", params + states + pending + session.arenaBytes +
-                         session.bytesOf(Kind::Input)},
-      {"gradient_bytes", session.gradientBytes()},
-      {"arena_bytes", session.arenaBytes},
-      {"pending_bytes", pending},
-      {"param_bytes", params},
-      {"state_bytes", states},
-      {"updates", std::move(updates)}};
-}
-
 namespace {
+struct Comparison {
+  bool equal = true;
+  std::string table;
+  llvm::json::Object report;
+};
+
+using MakeFeed = std::function<Expected<DataFeed>(const StepSignature &)>;
+
 struct Entry {
   std::unique_ptr<Session> session;
   std::vector<double> ms;
   std::vector<float> losses;
+  Tensors results; ///< parameters, states and buffers after the last step
   std::string difference;
 };
 } // namespace
@@ -92,7 +54,15 @@ static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
       return status;
     entry.losses.push_back(entry.session->loss());
   }
-  return entry.session->flush();
+  if (Status status = entry.session->flush(); !status)
+    return status;
+  for (const Slot *slot : entry.session->carried()) {
+    auto copy = entry.session->find(slot->name)->clone();
+    if (!copy)
+      return Error{copy.message()};
+    entry.results[slot->name] = std::move(*copy);
+  }
+  return Status::success();
 }
 
 /// The first carried value or loss that is not the reference's, bit for bit.
@@ -100,17 +70,19 @@ static std::string firstDifference(Entry &reference, Entry &other) {
   if (std::memcmp(reference.losses.data(), other.losses.data(),
                   reference.losses.size() * sizeof(float)) != 0)
     return "loss";
-  for (const Slot *slot : reference.session->carried()) {
-    auto *a = reference.session->find(slot->name);
-    auto *b = other.session->find(slot->name);
-    if (std::memcmp(a->data.data(), b->data.data(), a->data.size()) != 0)
-      return slot->name;
-  }
+  for (const auto &[name, tensor] : reference.results)
+    if (std::memcmp(tensor.data.data(), other.results[name].data.data(),
+                    tensor.data.size()) != 0)
+      return name;
   return "";
 }
 
-/// One timed block; its first three steps warm the caches and are not counted.
-static Status timeBlock(Entry &entry, DataFeed feed, unsigned block) {
+/// One timed block, from the initial values; its first three steps warm the
+/// caches and are not counted.
+static Status timeBlock(Entry &entry, const Tensors &tensors, DataFeed feed,
+                        unsigned block) {
+  if (Status status = entry.session->load(tensors); !status)
+    return status;
   for (unsigned i = 0; i < block; ++i) {
     auto start = std::chrono::steady_clock::now();
     if (Status status = entry.session->step(feed); !status)
@@ -139,11 +111,11 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
     std::string verdict = entry.difference.empty()
                               ? "equal bit for bit"
                               : "DIFFERS in " + entry.difference;
-    os << llvm::formatv("{0,-10}{1,12:f3}{2,12:f3}{3,10:f3}{4,16}{5,14}{6,14}  {7}\n",
-                        entry.session->schedule(), time.min, time.median,
-                        time.min / base, entry.session->gradientBytes(),
-                        entry.session->bytesOf(Kind::Pending),
-                        *report.getInteger("peak_bytes"), verdict);
+    os << llvm::formatv(
+        "{0,-10}{1,12:f3}{2,12:f3}{3,10:f3}{4,16}{5,14}{6,14}  {7}\n",
+        entry.session->schedule(), time.min, time.median, time.min / base,
+        entry.session->gradientBytes(), entry.session->bytesOf(Kind::Pending),
+        *report.getInteger("peak_bytes"), verdict);
     report["equal"] = entry.difference.empty();
     report["final_loss"] = entry.losses.back();
     reports.push_back(std::move(report));
@@ -152,20 +124,24 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
   result.report["equal"] = result.equal;
 }
 
-Expected<Comparison> run::compareSchedules(mlir::ModuleOp module,
-                                           const CompareOptions &options,
-                                           Tensors &tensors,
-                                           const MakeFeed &makeFeed) {
+/// An empty message means that a diagnostic was printed.
+static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
+                                             const RunOptions &options,
+                                             Tensors &tensors,
+                                             const MakeFeed &makeFeed) {
   std::vector<Entry> entries;
+  // One memory for all: on a virtual machine the same step took 1.4 times as
+  // long in other pages, whatever the schedule.
+  auto memory = std::make_shared<SessionMemory>();
   for (const char *name : {"baseline", "backward", "forward"}) {
     SessionOptions session;
     session.entry = options.entry;
     session.schedule = name;
     session.cpu = options.cpu;
-    auto made = Session::create(module, session);
+    auto made = Session::create(module, session, memory);
     if (failed(made))
       return Error{""};
-    entries.push_back({std::move(*made), {}, {}, ""});
+    entries.push_back({std::move(*made), {}, {}, {}, ""});
   }
   const StepSignature &signature = entries.front().session->signature();
   Comparison result;
@@ -178,6 +154,8 @@ Expected<Comparison> run::compareSchedules(mlir::ModuleOp module,
       return Error{s.message()};
     entry.difference = firstDifference(entries.front(), entry);
     result.equal &= entry.difference.empty();
+    if (&entry != &entries.front())
+      entry.results.clear();
   }
   unsigned blocks = std::max(3u, options.steps / options.block);
   for (unsigned i = 0; i < blocks; ++i)
@@ -186,9 +164,28 @@ Expected<Comparison> run::compareSchedules(mlir::ModuleOp module,
       if (!feed)
         return Error{feed.message()};
       Entry &entry = entries[(i + j) % entries.size()];
-      if (Status s = timeBlock(entry, std::move(*feed), options.block); !s)
+      if (Status s = timeBlock(entry, tensors, std::move(*feed), options.block); !s)
         return Error{s.message()};
     }
   writeTable(result, entries);
   return result;
+}
+
+int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
+                       Tensors &tensors) {
+  auto makeData = [&](const StepSignature &signature) -> Expected<DataFeed> {
+    if (options.randomInputs)
+      if (Status status = addRandom(signature, options.seed, tensors); !status)
+        return Error{status.message()};
+    return makeFeed(signature, tensors, feedOptions(options, 0));
+  };
+  auto result = compareSchedules(module, options, tensors, makeData);
+  if (!result)
+    return result.message().empty() ? int(kUsage)
+                                    : fail(options, result.message());
+  llvm::outs() << result->table;
+  if (!options.report.empty())
+    if (int code = writeReport(options, std::move(result->report)))
+      return code;
+  return result->equal ? kOk : kDiffers;
 }

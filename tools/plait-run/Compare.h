@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -14,44 +14,15 @@
 #ifndef PLAIT_TOOLS_RUN_COMPARE_H
 #define PLAIT_TOOLS_RUN_COMPARE_H
 
-#include "Session.h"
-
-#include "llvm/Support/JSON.h"
+#include "Data.h"
+#include "Report.h"
 
 namespace plait::run {
 
-struct CompareOptions {
-  std::string entry, cpu;
-  unsigned steps = 100, block = 20;
-};
-
-struct Comparison {
-  bool equal = true;
-  std::string table;
-  llvm::json::Object report;
-};
-
-using MakeFeed = std::function<runtime::Expected<runtime::DataFeed>(
-    const StepSignature &)>;
-
-/// An empty message means that a diagnostic was printed.
-runtime::Expected<Comparison>
-compareSchedules(mlir::ModuleOp module, const CompareOptions &options,
-                 Tensors &tensors, const MakeFeed &makeFeed);
-
-/// Minimum and median, in ms; the first three steps are warm-up where there
-/// are more.
-struct Summary {
-  double min = 0, median = 0;
-};
-Summary summarize(std::vector<double> ms);
-
-/// The keys that every report has.
-llvm::json::Object reportOf(const Session &session,
-                            const std::vector<double> &ms, int threads);
-
-/// Whether the last function run has an f32 scalar output.
-bool hasLoss(const Session &session);
+/// Runs every schedule on the same inputs, prints a table, and writes a report
+/// where one is asked for; an exit code.
+int runComparison(mlir::ModuleOp module, const RunOptions &options,
+                  Tensors &tensors);
 
 } // namespace plait::run
 

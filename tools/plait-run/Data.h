@@ -1,18 +1,20 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Where tensors come from and go to: input files, random values, checkpoints.
+// Where tensors come from: input files and random values.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef PLAIT_TOOLS_RUN_DATA_H
 #define PLAIT_TOOLS_RUN_DATA_H
 
-#include "Session.h"
+#include "Options.h"
+
+#include "plait/Driver/Session.h"
 
 namespace plait::run {
 
@@ -32,15 +34,9 @@ runtime::Expected<runtime::DataFeed>
 makeFeed(const StepSignature &signature, const Tensors &tensors,
          const runtime::FeedOptions &options);
 
-/// Writes DIR/model.safetensors and DIR/optimizer.safetensors.
-runtime::Status save(Session &session, const std::string &directory,
-                     const std::string &moduleHash,
-                     const runtime::Cursor &cursor);
-
-/// Reads what `save` wrote, and checks that it was written for this module.
-runtime::Expected<runtime::Cursor> resume(const std::string &directory,
-                                          const std::string &moduleHash,
-                                          Tensors &tensors);
+/// How the command line has the data sets read, for a run of `total` steps
+/// with those before it; 0 if unknown.
+runtime::FeedOptions feedOptions(const RunOptions &options, uint64_t total);
 
 } // namespace plait::run
 

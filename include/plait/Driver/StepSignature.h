@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PLAIT_TOOLS_RUN_STEPSIGNATURE_H
-#define PLAIT_TOOLS_RUN_STEPSIGNATURE_H
+#ifndef PLAIT_DRIVER_STEPSIGNATURE_H
+#define PLAIT_DRIVER_STEPSIGNATURE_H
 
 #include "plait/Dialect/Train/Train.h"
 #include "plait/Runtime/IndexRange.h"
@@ -67,4 +67,4 @@ mlir::FailureOr<mlir::FunctionOpInterface> findEntry(mlir::ModuleOp module,
 
 } // namespace plait::run
 
-#endif // PLAIT_TOOLS_RUN_STEPSIGNATURE_H
+#endif // PLAIT_DRIVER_STEPSIGNATURE_H

@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StepSignature.h"
+#include "plait/Driver/StepSignature.h"
 
 #include "mlir/IR/SymbolTable.h"
 
@@ -116,17 +116,20 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
     auto placement =
         update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
     auto cluster = dyn_cast<ClusterOp>(update->getParentOp());
-    Operation *producer = update.getGradient().getDefiningOp();
-    bool inLoop = cluster && producer && producer->getParentOp() == cluster;
-    auto type = cast<RankedTensorType>(update.getGradient().getType());
+    int64_t storedBytes = 0;
+    for (Value gradient : update.getGradients()) {
+      Operation *producer = gradient.getDefiningOp();
+      auto type = cast<RankedTensorType>(gradient.getType());
+      if (!cluster || !producer || producer->getParentOp() != cluster)
+        storedBytes +=
+            type.getNumElements() * type.getElementTypeBitWidth() / 8;
+    }
     reports.push_back(
         {getParamName(update).str(),
          stringifyPlacement(placement ? placement.getValue()
                                       : Placement::Baseline)
              .str(),
-         bool(cluster),
-         inLoop ? 0
-                : type.getNumElements() * type.getElementTypeBitWidth() / 8});
+         bool(cluster), storedBytes});
   });
   return reports;
 }

@@ -1,0 +1,171 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The command line of plait-run: the options, and which go together.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Options.h"
+
+#include "plait/Dialect/Train/Train.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace plait;
+using namespace plait::run;
+namespace cl = llvm::cl;
+
+// libLLVM registers hundreds of options of its own (one is called --threads);
+// a user of this tool has no use for them.
+static const bool onlyOurOptions = (cl::ResetCommandLineParser(), true);
+
+static cl::OptionCategory category("plait-run options");
+#define PLAIT_OPT(TYPE, VAR, NAME, ...)                                        \
+  static TYPE VAR(NAME, cl::cat(category), __VA_ARGS__)
+
+PLAIT_OPT(cl::opt<std::string>, file, cl::Positional, cl::Required,
+          cl::desc("<training step.mlir>"));
+PLAIT_OPT(cl::opt<std::string>, entry, "entry-point",
+          cl::desc("Step to run (default: the only one)"),
+          cl::value_desc("name"));
+static cl::alias entryShort("e", cl::aliasopt(entry), cl::cat(category),
+                            cl::desc("Alias of --entry-point"));
+PLAIT_OPT(cl::list<std::string>, inputFiles, "inputs",
+          cl::desc("Tensors by name: parameters, states, inputs"),
+          cl::value_desc("file.safetensors"));
+PLAIT_OPT(cl::list<std::string>, inputSingles, "input", cl::desc("One input"),
+          cl::value_desc("name=@file.npy"));
+PLAIT_OPT(cl::opt<bool>, randomInputs, "random-inputs",
+          cl::desc("Draw what no file gives"));
+PLAIT_OPT(cl::opt<uint64_t>, seed, "seed", cl::init(0),
+          cl::desc("Seed of --random-inputs and --shuffle"));
+PLAIT_OPT(cl::opt<bool>, shuffle, "shuffle",
+          cl::desc("Draw a new order of the data for each epoch"));
+PLAIT_OPT(cl::opt<bool>, wrap, "wrap",
+          cl::desc("Complete the last batch of an epoch from the next one"));
+PLAIT_OPT(cl::opt<bool>, dropLast, "drop-last",
+          cl::desc("Drop an incomplete last batch (default)"));
+PLAIT_OPT(cl::opt<unsigned>, steps, "steps", cl::init(100),
+          cl::desc("Steps to run (default 100)"));
+static cl::alias stepsShort("n", cl::aliasopt(steps), cl::cat(category),
+                            cl::desc("Alias of --steps"));
+PLAIT_OPT(cl::opt<std::string>, schedule, "schedule", cl::init("backward"),
+          cl::desc("Where updates run: baseline, backward (default) or "
+                   "forward"));
+PLAIT_OPT(cl::opt<unsigned>, threads, "threads", cl::init(0),
+          cl::desc("Threads (default: all processors)"));
+PLAIT_OPT(cl::opt<std::string>, cpu, "mcpu",
+          cl::desc("CPU to generate code for (default: this one)"));
+PLAIT_OPT(cl::opt<std::string>, evalName, "eval",
+          cl::desc("Function that judges the parameters; its f32 outputs are "
+                   "averaged over --eval-inputs"),
+          cl::value_desc("@function"));
+PLAIT_OPT(cl::list<std::string>, evalFiles, "eval-inputs",
+          cl::desc("Held-out data for --eval"),
+          cl::value_desc("file.safetensors"));
+PLAIT_OPT(cl::opt<unsigned>, evalEvery, "eval-every", cl::init(0),
+          cl::desc("Evaluate every N steps (default: at the end)"));
+PLAIT_OPT(cl::opt<std::string>, resultsFile, "results",
+          cl::desc("Write all results of the last step"),
+          cl::value_desc("file.safetensors"));
+PLAIT_OPT(cl::opt<std::string>, logFile, "log",
+          cl::desc("Write a line a step: step, loss, ms"),
+          cl::value_desc("file.csv|file.jsonl"));
+PLAIT_OPT(cl::opt<std::string>, reportFile, "report",
+          cl::desc("Write what ran and how fast"), cl::value_desc("file.json"));
+PLAIT_OPT(cl::opt<std::string>, saveDir, "save",
+          cl::desc("Write parameters and states at the end"),
+          cl::value_desc("directory"));
+PLAIT_OPT(cl::opt<unsigned>, saveEvery, "save-every", cl::init(0),
+          cl::desc("Also save every N steps"));
+PLAIT_OPT(cl::opt<std::string>, resumeDir, "resume",
+          cl::desc("Go on from what --save wrote"),
+          cl::value_desc("directory"));
+PLAIT_OPT(cl::opt<bool>, checkFinite, "check-finite", cl::init(true),
+          cl::desc("Stop at the first loss that is not finite (default on)"));
+PLAIT_OPT(cl::opt<bool>, compareFlag, "compare",
+          cl::desc("Run every schedule on the same inputs; exit 1 where one "
+                   "differs from baseline by a single bit"));
+PLAIT_OPT(cl::opt<unsigned>, block, "block", cl::init(20),
+          cl::desc("Steps in a timed block of --compare (default 20)"));
+PLAIT_OPT(cl::opt<bool>, printSchedule, "print-schedule",
+          cl::desc("Print where each update went"));
+
+int run::fail(const RunOptions &options, const llvm::Twine &message, int code) {
+  llvm::errs() << options.file << ": error: " << message << '\n';
+  return code;
+}
+
+static RunOptions collect() {
+  RunOptions options;
+  options.file = file;
+  options.entry = entry;
+  options.schedule = schedule;
+  options.cpu = cpu;
+  options.inputFiles = inputFiles;
+  options.inputSingles = inputSingles;
+  options.randomInputs = randomInputs;
+  options.seed = seed;
+  options.shuffle = shuffle;
+  options.wrap = wrap;
+  options.steps = steps;
+  options.threads = threads;
+  options.eval = llvm::StringRef(evalName).ltrim('@').str();
+  options.evalFiles = evalFiles;
+  options.evalEvery = evalEvery;
+  options.results = resultsFile;
+  options.log = logFile;
+  options.report = reportFile;
+  options.save = saveDir;
+  options.resume = resumeDir;
+  options.saveEvery = saveEvery;
+  options.checkFinite = checkFinite;
+  options.printSchedule = printSchedule;
+  options.compare = compareFlag;
+  options.block = block;
+  return options;
+}
+
+/// What the options say together: the message of the first contradiction, or
+/// an empty string.
+static std::string contradiction(const RunOptions &options) {
+  if (wrap && dropLast)
+    return "--wrap and --drop-last exclude each other";
+  if (options.compare && (!options.save.empty() || !options.resume.empty()))
+    return "--compare neither saves nor resumes";
+  if (!train::symbolizePlacement(options.schedule))
+    return "unknown --schedule=" + options.schedule +
+           "; expected baseline, backward or forward";
+  return "";
+}
+
+std::optional<RunOptions> run::parseOptions(int argc, char **argv) {
+  (void)onlyOurOptions;
+  cl::HideUnrelatedOptions(category);
+  cl::AddExtraVersionPrinter([](llvm::raw_ostream &os) {
+    os << "Plait " PLAIT_VERSION " (" PLAIT_GIT_HASH ")\n";
+  });
+  std::string usage;
+  llvm::raw_string_ostream usageErrors(usage);
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "Compile a training step in this process, and train.\n\n"
+          "  plait-run examples/mlp.mlir --random-inputs --compare\n"
+          "  plait-run step.mlir --inputs=init.safetensors "
+          "--inputs=data.safetensors -n 500 --save=out\n",
+          &usageErrors)) {
+    llvm::errs() << usage;
+    return std::nullopt;
+  }
+  RunOptions options = collect();
+  if (std::string message = contradiction(options); !message.empty()) {
+    fail(options, message);
+    return std::nullopt;
+  }
+  return options;
+}

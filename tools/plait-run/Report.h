@@ -1,0 +1,44 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What a run says about itself afterwards: times, sizes, placements, as JSON.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_TOOLS_RUN_REPORT_H
+#define PLAIT_TOOLS_RUN_REPORT_H
+
+#include "Options.h"
+#include "plait/Driver/Session.h"
+
+#include "llvm/Support/JSON.h"
+
+namespace plait::run {
+
+/// Minimum and median, in ms; the first three steps are warm-up where there
+/// are more.
+struct Summary {
+  double min = 0, median = 0;
+};
+Summary summarize(std::vector<double> ms);
+
+/// The keys that every report has.
+llvm::json::Object reportOf(const Session &session,
+                            const std::vector<double> &ms, int threads);
+
+/// Losses as numbers; null where JSON has none.
+llvm::json::Array lossArray(llvm::ArrayRef<float> losses);
+
+/// Writes --report; an exit code.
+int writeReport(const RunOptions &options, const llvm::json::Value &value);
+
+/// Whether the last function run has an f32 scalar output.
+bool hasLoss(const Session &session);
+
+} // namespace plait::run
+
+#endif // PLAIT_TOOLS_RUN_REPORT_H
