@@ -169,6 +169,17 @@ def test_embedding_backward(padding, scale):
     compare(backward, numbers(2, 3, 4), indices, 7, padding, scale)
 
 
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_scatter(dim):
+    # Fewer indices than elements, and more to write than indices.
+    x, src, index = numbers(4, 5, 6), numbers(4, 4, 4), torch.randint(0, 4, (3, 4, 2))
+    compare(aten.scatter_add.default, x, dim, index, src)
+    # Of equal indices any may win: none are.
+    index = torch.arange(4).reshape([-1 if i == dim % 3 else 1 for i in range(3)]).expand(4, 4, 4)
+    compare(aten.scatter.src, x, dim, index.flip(dim), src)
+    compare(aten.scatter.value, x, dim, index[:3, :2, :1], 2.5)
+
+
 @pytest.mark.parametrize("reduction", [0, 1, 2])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("sizes", [(), (2, 3)])

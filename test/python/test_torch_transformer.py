@@ -174,7 +174,8 @@ def test_selection_by_index(tmp_path):
             rows = torch.arange(len(place))
             picked = h[rows, -1 - place]
             gathered = h.gather(1, place.view(-1, 1, 1).expand(-1, 1, 4)).squeeze(1)
-            return picked + gathered + h[:, [0, -1]].sum(1) + h.max(1).values
+            scattered = torch.zeros_like(h).scatter(1, place.view(-1, 1, 1).expand(-1, 1, 4), h[:, :1])
+            return picked + gathered + h[:, [0, -1]].sum(1) + h.max(1).values + scattered.sum(1)
 
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(STEPS * 2, 5, 3, generator=generator)

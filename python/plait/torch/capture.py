@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch._decomp.decompositions import native_batch_norm_decomposition
 from torch.func import functional_call, functionalize, grad_and_value
-from torch.fx import GraphModule, Interpreter, Node, traceback
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
 from plait.torch.indices import Wrapping, index_ranges, may_be_negative
-from plait.torch.lowering import decompositions
 from plait.torch.modules import marked
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
+from plait.torch.recurrent import RecurrentLoops
+from plait.torch.tracing import decompositions, trace
 
 _COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten.alias.default})
 
@@ -151,21 +151,6 @@ def trace_gradients(
     return Gradients(graph, random, ranges)
 
 
-def trace(
-    function: Callable[..., Any], arguments: Sequence[Tensor], table: dict[Any, Any] | None = None
-) -> GraphModule:
-    """The graph of a function of tensors, with the ops in `table` decomposed."""
-    with traceback.preserve_node_meta():
-        graph = make_fx(function, decomposition_table=table or {}, tracing_mode="fake")(*arguments)
-    # Marks for profilers (torch's own in each optimizer) compute nothing.
-    for node in reversed(graph.graph.nodes):
-        if getattr(node.target, "namespace", None) == "profiler":
-            graph.graph.erase_node(node)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-    return graph
-
-
 def _with_draws(graph: GraphModule, position: int) -> Callable[..., Any]:
     """The graph as a function that draws from its argument at `position`, and
     returns the next value of that in the same place."""
@@ -206,10 +191,14 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH):
+        with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH), RecurrentLoops():
             yield
-    except (UnsupportedError, ImportError):
+    except ImportError:
         raise
+    except UnsupportedError as error:
+        if (place := running.innermost()) is None:
+            raise
+        raise UnsupportedError(f"{place}: {error}") from error
     except Exception as error:
         # The eager run has succeeded: what fails here is the tracing itself.
         # torch and the tracer raise many unrelated classes.

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from plait.torch.capture import trace
-from plait.torch.lowering import decompositions
+from plait.torch.tracing import decompositions, trace
 
 
 @dataclass(frozen=True)

@@ -2,52 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Lower traced graphs to the text of one function in linalg on tensors.
 
-torch-mlir lowers each graph; what it leaves in dialects of its own becomes
-loops (scatter.py); a text may call the graphs, and everything is inlined.
+torch-mlir lowers the graphs (backend.py); texts may call them, and all is
+inlined. Only ops that upstream MLIR knows are let through.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-import torch
-from torch._decomp import get_decompositions
 from torch.fx import GraphModule
 
 from plait.errors import UnsupportedError
-from plait.torch.decompositions import step_decompositions
-from plait.torch.modules import where
-from plait.torch.scatter import scatter_function
-
-INSTALL = 'pip install "torch==2.13.0" "torch-mlir==20261001"'
+from plait.torch.backend import to_linalg
+from plait.torch.segments import has_loops, split
+from plait.torch.tracing import needs_torch_mlir
 
 #: What a step may consist of: what upstream MLIR can say about tensors.
 DIALECTS = frozenset({"arith", "builtin", "func", "linalg", "math", "scf", "tensor"})
 
-#: aten ops that torch-mlir lowers to its own dialect, if it does not abort the
-#: process (sort and topk).
-_UNLOWERED = frozenset(
-    "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp scatter_reduce".split()
-)
-
 #: Ops that write into an operand.
-_INSERTIONS = frozenset(("tensor.insert_slice", "tm_tensor.scatter"))
-
-#: From torch-mlir's form of a graph to linalg.
-_PIPELINE = (
-    "builtin.module(torchdynamo-export-to-torch-backend-pipeline{extra-library=},"
-    "torch-backend-to-linalg-on-tensors-backend-pipeline{allow-non-finites=true})"
-)
-
-
-def decompositions() -> dict[Any, Any]:
-    """What a graph is decomposed by before torch-mlir sees it."""
-    with _needs_torch_mlir():
-        from torch_mlir.extras.fx_decomp_util import get_decomposition_table
-    # Lowered by torch-mlir itself, the tanh form's gradients were off by 1e-5.
-    exact = get_decompositions([torch.ops.aten.gelu, torch.ops.aten.gelu_backward])
-    return {**get_decomposition_table(), **exact, **step_decompositions()}
+_WRITERS = frozenset(("tensor.insert_slice", "scf.for"))
 
 
 def lower(graphs: Mapping[str, GraphModule], texts: Sequence[str] = (), entry: str = "main") -> str:
@@ -62,24 +35,33 @@ def lower(graphs: Mapping[str, GraphModule], texts: Sequence[str] = (), entry: s
         UnsupportedError: an op has no lowering to upstream dialects.
         ImportError: there is no torch-mlir.
     """
-    with _needs_torch_mlir():
+    with needs_torch_mlir():
         from torch_mlir import ir
         from torch_mlir.dialects import torch as torch_dialect
         from torch_mlir.passmanager import PassManager
 
+    whole, calling = {}, list(texts)
+    for name, graph in graphs.items():
+        if has_loops(graph):
+            parts, text = split(graph, name)
+            whole |= parts
+            calling.append(text)
+        else:
+            whole[name] = graph
     context = ir.Context()
     torch_dialect.register_dialect(context)
     with context, ir.Location.unknown():
-        program = ir.Module.create()
-        for name, graph in graphs.items():
-            _append(program, _lowered(graph, name, context))
-        for text in texts:
+        program = ir.Module.parse(to_linalg(whole))
+        for text in calling:
             _append(program, ir.Module.parse(text))
+        _erase_assertions(program)
         for function in program.body.operations:
             if function.attributes["sym_name"].value != entry:
                 function.attributes["sym_visibility"] = ir.StringAttr.get("private")
-        pipeline = "builtin.module(inline,symbol-dce,canonicalize,cse)"
-        PassManager.parse(pipeline).run(program.operation)
+        pipeline = PassManager.parse("builtin.module(inline,symbol-dce,canonicalize,cse)")
+        pipeline.run(program.operation)
+        _fill_targets(program)
+        pipeline.run(program.operation)
         _check_ops(program, ir)
         return program.operation.get_asm()
 
@@ -89,44 +71,6 @@ def _append(program: Any, module: Any) -> None:
     for function in module.body.operations:
         if len(function.operation.regions[0].blocks):
             program.body.append(function.operation.clone())
-
-
-def _lowered(graph: GraphModule, name: str, context: Any) -> Any:
-    """The module with the graph in linalg as function `name`."""
-    from torch_mlir.extras.fx_importer import FxImporter
-    from torch_mlir.passmanager import PassManager
-
-    _reject_unlowered(graph)
-    try:
-        importer = FxImporter(context=context)
-        importer.import_stateless_graph(graph.graph, func_name=name)
-        PassManager.parse(_PIPELINE).run(importer.module.operation)
-    except Exception as error:
-        # MLIR's error with its diagnostics, or whatever the importer raises.
-        reason = str(error).strip() or type(error).__name__
-        said = re.search(r"^ *error: .*?: (.*)$", reason, re.MULTILINE)
-        said = said[1] if said else reason.splitlines()[0]
-        place = _op_in(reason, graph)
-        raise UnsupportedError(f"torch-mlir cannot lower {place}: {said[:300]}") from error
-    _erase_assertions(importer.module)
-    _fill_targets(importer.module, name)
-    _replace_scatters(importer.module, name)
-    return importer.module
-
-
-@contextmanager
-def _needs_torch_mlir():
-    try:
-        yield
-    except ImportError as error:
-        raise ImportError(f"plait.torch needs torch-mlir: {INSTALL}") from error
-
-
-def _reject_unlowered(graph: GraphModule) -> None:
-    for node in graph.graph.nodes:
-        packet = getattr(node.target, "overloadpacket", None)
-        if packet is not None and packet.__name__ in _UNLOWERED:
-            raise UnsupportedError(f"{where(node)} has no lowering to upstream dialects")
 
 
 def _walk(module: Any) -> list[Any]:
@@ -152,59 +96,39 @@ def _erase_assertions(module: Any) -> None:
             op.erase()
 
 
-def _fill_targets(module: Any, name: str) -> None:
-    """Make a fill of each constant that something is inserted into: as a
-    constant it would be memory to copy from."""
+def _fill_targets(module: Any) -> None:
+    """Make a fill of each constant that something is inserted into, or that a
+    loop begins with: as a constant it would be memory to copy from."""
     from torch_mlir import ir
 
-    constants = [
-        op
-        for op in _walk(module)
-        if op.name == "arith.constant"
-        and any(use.owner.name in _INSERTIONS for use in op.results[0].uses)
-    ]
-    for i, op in enumerate(constants):
+    count = 0
+    for op in [op for op in _walk(module) if op.name == "arith.constant"]:
+        uses = [u for u in op.results[0].uses if u.owner.name in _WRITERS]
+        shape = op.results[0].type
+        if not uses or not isinstance(shape, ir.RankedTensorType):
+            continue
         value = ir.DenseElementsAttr(op.attributes["value"])
         if not value.is_splat:
             continue
-        shape = op.results[0].type
-        text = f"""
-  func.func private @{name}_fill_{i}() -> {shape} {{
+        # Kept until the end of the round: its ops die with it.
+        parsed = ir.Module.parse(f"""
+  func.func private @fill_{count}() -> {shape} {{
     %value = arith.constant {value.get_splat_value()}
     %empty = tensor.empty() : {shape}
     %filled = linalg.fill ins(%value : {shape.element_type}) outs(%empty : {shape}) -> {shape}
     return %filled : {shape}
   }}
-"""
-        _call_instead(module, op, f"{name}_fill_{i}", text)
-
-
-def _call_instead(module: Any, op: Any, callee: str, text: str) -> None:
-    """Replace an op of one result by a call of the function that `text` defines."""
-    from torch_mlir import ir
-
-    # Kept until the end: its ops die with it.
-    parsed = ir.Module.parse(text)
-    module.body.append(parsed.body.operations[0].operation.clone())
-    call = ir.Operation.create(
-        "func.call",
-        results=[op.results[0].type],
-        operands=list(op.operands),
-        attributes={"callee": ir.FlatSymbolRefAttr.get(callee)},
-        ip=ir.InsertionPoint(op),
-    )
-    op.results[0].replace_all_uses_with(call.results[0])
-    op.erase()
-
-
-def _replace_scatters(module: Any, name: str) -> None:
-    """Make a loop of each `tm_tensor.scatter`."""
-    for i, op in enumerate(op for op in _walk(module) if op.name == "tm_tensor.scatter"):
-        callee = f"{name}_scatter_{i}"
-        body = [inner.name for inner in op.regions[0].blocks[0].operations]
-        types = [str(operand.type) for operand in op.operands]
-        dims = list(op.attributes["dimension_map"])
-        _call_instead(module, op, callee, scatter_function(callee, body, types, dims))
+""")
+        module.body.append(parsed.body.operations[0].operation.clone())
+        call = ir.Operation.create(
+            "func.call",
+            results=[shape],
+            attributes={"callee": ir.FlatSymbolRefAttr.get(f"fill_{count}")},
+            ip=ir.InsertionPoint(op),
+        )
+        for use in uses:
+            use.owner.operation.operands[use.operand_number] = call.results[0]
+        count += 1
 
 
 def _check_ops(module: Any, ir: Any) -> None:
@@ -216,14 +140,3 @@ def _check_ops(module: Any, ir: Any) -> None:
             # Generalized, such an op converts its operand as signed: true is -1.
             if any("xi1>" in str(operand.type) for operand in op.operands):
                 raise UnsupportedError(f"the lowered step has {op.name} on booleans")
-
-
-def _op_in(message: str, graph: GraphModule) -> str:
-    """The op that a diagnostic is about, with its module, as well as it says."""
-    names = re.findall(r"torch\.((?:aten|prims|prim)\.[\w.]+)", message)
-    if not names:
-        return "an op"
-    for node in graph.graph.nodes:
-        if str(node.target) in (names[-1], f"{names[-1]}.default"):
-            return where(node)
-    return f"torch.{names[-1]}"

@@ -10,9 +10,13 @@ reads.
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch.fx import Node, traceback
+from torch.nn.utils.rnn import PackedSequence
+
+from plait.errors import UnsupportedError
 
 _MARK = "plait_module"
 
@@ -29,11 +33,13 @@ class Running:
         self._marks: list[str] = []
         self._contexts: list = []
 
-    def enter(self, mark: str) -> None:
+    def enter(self, mark: str, arguments: tuple[Any, ...]) -> None:
         context = traceback.annotate({_MARK: mark})
         context.__enter__()
         self._marks.append(mark)
         self._contexts.append(context)
+        if any(isinstance(value, PackedSequence) for value in arguments):
+            raise UnsupportedError("packed sequences have no import: pad, and mask the loss")
 
     def leave(self) -> None:
         self._marks.pop()
@@ -53,7 +59,7 @@ def marked(model: torch.nn.Module) -> Iterator[Running]:
     for name, module in model.named_modules():
         mark = describe(name, module)
         hooks += [
-            module.register_forward_pre_hook(lambda *_, mark=mark: running.enter(mark)),
+            module.register_forward_pre_hook(lambda _, args, mark=mark: running.enter(mark, args)),
             module.register_forward_hook(lambda *_: running.leave()),
         ]
     try:

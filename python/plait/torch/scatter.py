@@ -13,7 +13,40 @@ from collections.abc import Sequence
 from plait.errors import UnsupportedError
 
 
-def scatter_function(name: str, body: Sequence[str], types: Sequence[str], dims: Sequence[int]) -> str:
+_SCATTER = re.compile(
+    r"""(?P<result>%\S+)[ ]=[ ]tm_tensor\.scatter[ ]\{dimension_map[ ]=[ ]array<i64:[ ](?P<dims>[\d, ]+)>\}
+    [ ]unique_indices\(\w+\)[ ]ins\((?P<ins>%\S+,[ ]%\S+)[ ]:[ ](?P<updates>tensor<[^<>]*>),[ ](?P<indices>tensor<[^<>]*>)\)
+    [ ]outs\((?P<out>%\S+)[ ]:[ ](?P<target>tensor<[^<>]*>)\)[ ]\{\n
+    [ ]*\^bb0\([^()]*\):\n(?P<body>(?:[^}]*\n)*?)[ ]*\}[ ]->[ ]tensor<[^<>]*>""",
+    re.VERBOSE,
+)
+
+
+def with_loops(text: str) -> str:
+    """The text of a module with each scatter replaced by a call of a function
+    that loops, which is added.
+
+    Raises:
+        UnsupportedError: something else of torch-mlir's own is left.
+    """
+    functions: list[str] = []
+
+    def call(found: re.Match[str]) -> str:
+        name = f"scatter_{len(functions)}"
+        types = [found["updates"], found["indices"], found["target"]]
+        body = re.findall(r"^ *(?:%\S+ = )?([\w.]+)", found["body"], re.MULTILINE)
+        functions.append(_function(name, body, types, [int(n) for n in found["dims"].split(", ")]))
+        operands = f"{found['ins']}, {found['out']}"
+        return f"{found['result']} = func.call @{name}({operands}) : ({', '.join(types)}) -> {types[2]}"
+
+    text = _SCATTER.sub(call, text)
+    if left := re.search(r"tm_tensor\.\w+", text):
+        raise UnsupportedError(f"the lowered step has {left[0]}, which upstream MLIR does not know")
+    head, closing, tail = text.rpartition("\n}\n")
+    return "".join([head, *functions, closing, tail])
+
+
+def _function(name: str, body: Sequence[str], types: Sequence[str], dims: Sequence[int]) -> str:
     """The text of `func @name(updates, indices, target) -> target`.
 
     Args:

@@ -24,8 +24,7 @@ from torch.optim import Optimizer
 
 from plait.errors import UnsupportedError
 from plait.torch import adafactor
-from plait.torch.capture import trace
-from plait.torch.lowering import decompositions
+from plait.torch.tracing import decompositions, trace
 
 States = dict[str, dict[str, Tensor]]
 
