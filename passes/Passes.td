@@ -291,9 +291,11 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
     `bufferization.materialize_in_destination` of the argument it replaces, and
     makes inputs read-only. Bufferization then either finds the value in place
     or copies it there, or refuses where a later reader still needs the old
-    value; it can no longer return a fresh buffer silently.
+    value; it can no longer return a fresh buffer silently. A value that is
+    carried twice is copied for the second argument.
   }];
-  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::linalg::LinalgDialect"];
 }
 
 def TrainMaterializeLoops : Pass<"train-materialize-loops"> {

@@ -173,7 +173,8 @@ static FailureOr<UpdateSlice> findSlice(FunctionOpInterface step,
 
 void plait::raiseUpdates(FunctionOpInterface step) {
   if (!step.getFunctionBody().hasOneBlock()) {
-    step.emitRemark("train-raise: a step of several blocks is not raised");
+    remark::missed(step.getLoc(), remarkOpts(""))
+        << "no update is raised: the step has several blocks";
     return;
   }
   SmallVector<Carried> carried = collectCarried(step);
@@ -186,9 +187,9 @@ void plait::raiseUpdates(FunctionOpInterface step) {
     UpdateOp update = writeUpdate(*slice);
     remark::passed(update.getLoc(), remarkOpts(candidate.name))
         << ("update of \"" + candidate.name + "\" raised: " +
-            Twine(slice->ops.size()) + " ops, " +
-            Twine(slice->gradients.size()) + " gradients, " +
-            Twine(slice->carried.size() - 1) + " states")
+            Twine(slice->ops.size()) + " ops, gradients: " +
+            Twine(cast<UpdateOpInterface>(*update).getGradients().size()) +
+            ", states: " + Twine(slice->carried.size() - 1))
                .str();
   }
 }

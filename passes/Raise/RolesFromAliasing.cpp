@@ -78,35 +78,7 @@ static void pairDonors(FunctionOpInterface fn, Operation *ret,
   }
 }
 
-/// A next value is an elementwise function of what it replaces. A donated input
-/// whose buffer an output happens to take is none, nor are two states that the
-/// step returns in another order than it takes them.
-static LogicalResult checkPairs(FunctionOpInterface fn,
-                                ArrayRef<Carried> carried) {
-  for (const Carried &value : carried) {
-    if (value.next == value.arg)
-      continue;
-    auto reads = elementwiseReads(value.next);
-    if (reads.contains(value.arg))
-      continue;
-    InFlightDiagnostic error = fn.emitError("result #")
-                               << value.result
-                               << " takes the buffer of argument #"
-                               << value.arg.getArgNumber()
-                               << ", but is no elementwise function of it";
-    for (const Carried &other : carried)
-      if (other.arg.getType() == value.arg.getType() &&
-          (reads.contains(other.arg) || value.next == other.arg))
-        return error << "; it is computed from argument #"
-                     << other.arg.getArgNumber()
-                     << ": return values in the order of the donated arguments";
-    return error << ", so it may not be its next value: do not donate that "
-                    "argument, or give the arguments and results a train.role";
-  }
-  return success();
-}
-
-/// A parameter is read by more than updates: by the forward pass.
+/// A parameter is read by the forward pass; a state only by updates.
 static bool isParameter(BlockArgument arg,
                         const DenseSet<Operation *> &updates) {
   auto type = cast<RankedTensorType>(arg.getType());
@@ -118,10 +90,45 @@ static bool isParameter(BlockArgument arg,
          });
 }
 
-static void writeRoles(FunctionOpInterface fn, ArrayRef<Carried> carried) {
+/// A next value is an elementwise function of what it replaces. A donated input
+/// whose buffer an output happens to take is none, nor are two states that the
+/// step returns in another order than it takes them. A state that only updates
+/// read may start from nothing.
+static LogicalResult checkPairs(FunctionOpInterface fn,
+                                ArrayRef<Carried> carried,
+                                const DenseSet<Operation *> &updates) {
+  for (const Carried &value : carried) {
+    auto reads = elementwiseReads(value.next);
+    if (value.next == value.arg || reads.contains(value.arg))
+      continue;
+    auto *other = llvm::find_if(carried, [&](const Carried &c) {
+      return c.arg.getType() == value.arg.getType() &&
+             (reads.contains(c.arg) || value.next == c.arg);
+    });
+    bool isState = !llvm::any_of(value.arg.getUsers(), [&](Operation *user) {
+      return !updates.contains(
+          value.arg.getOwner()->findAncestorOpInBlock(*user));
+    });
+    if (other == carried.end() && isState)
+      continue;
+    InFlightDiagnostic error = fn.emitError("result #")
+                               << value.result
+                               << " takes the buffer of argument #"
+                               << value.arg.getArgNumber()
+                               << ", but is no elementwise function of it";
+    if (other != carried.end())
+      return error << "; it is computed from argument #"
+                   << other->arg.getArgNumber()
+                   << ": return values in the order of the donated arguments";
+    return error << ", so it may not be its next value: do not donate that "
+                    "argument, or give the arguments and results a train.role";
+  }
+  return success();
+}
+
+static void writeRoles(FunctionOpInterface fn, ArrayRef<Carried> carried,
+                       const DenseSet<Operation *> &updates) {
   Builder b(fn.getContext());
-  DenseSet<Operation *> updates = findClosedOps(
-      llvm::map_to_vector(carried, [](const Carried &c) { return c.next; }));
   for (const Carried &value : carried) {
     unsigned index = value.arg.getArgNumber();
     StringAttr name = b.getStringAttr("arg" + Twine(index));
@@ -152,9 +159,11 @@ static LogicalResult rolesFromAliasing(FunctionOpInterface fn) {
   pairDonors(fn, ret, carried);
   if (carried.empty())
     return success();
-  if (failed(checkPairs(fn, carried)))
+  DenseSet<Operation *> updates = findClosedOps(
+      llvm::map_to_vector(carried, [](const Carried &c) { return c.next; }));
+  if (failed(checkPairs(fn, carried, updates)))
     return failure();
-  writeRoles(fn, carried);
+  writeRoles(fn, carried, updates);
   return success();
 }
 

@@ -89,16 +89,16 @@ static bool isSplat(Value value) {
 
 SmallVector<Value> plait::getValuesRead(Operation *op) {
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-  if (!linalgOp)
-    return SmallVector<Value>(op->getOperands());
   SmallVector<Value> values;
   for (OpOperand &operand : op->getOpOperands())
-    if (!linalgOp.isDpsInit(&operand) ||
+    if (!linalgOp || !linalgOp.isDpsInit(&operand) ||
         linalgOp.payloadUsesValueFromOperand(&operand))
       values.push_back(operand.get());
-  linalgOp.getBlock()->walk([&](Operation *inner) {
+  op->walk([&](Operation *inner) {
+    if (inner == op)
+      return;
     for (Value operand : inner->getOperands())
-      if (!op->getRegion(0).isAncestor(operand.getParentRegion()))
+      if (!op->isAncestor(operand.getParentRegion()->getParentOp()))
         values.push_back(operand);
   });
   return values;
@@ -174,21 +174,13 @@ static bool isScalarMaths(Operation *op) {
           op->getNumRegions() == 0);
 }
 
-/// A tensor of `shape` (any, where null) reduced to a scalar.
-static bool isReductionToScalar(Operation *op,
-                                std::optional<ArrayRef<int64_t>> shape) {
+/// A tensor of `shape` reduced to a scalar: a norm.
+static bool isReductionToScalar(Operation *op, ArrayRef<int64_t> shape) {
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-  if (!linalgOp || !linalgOp.hasPureTensorSemantics() ||
-      linalgOp.getNumLoops() == 0 || linalgOp.getNumParallelLoops() != 0 ||
-      !llvm::all_of(op->getResultTypes(), isScalarLike) ||
-      !hasScalarBody(linalgOp))
-    return false;
-  for (OpOperand *in : linalgOp.getDpsInputOperands())
-    if (auto type = dyn_cast<RankedTensorType>(in->get().getType());
-        type && type.getRank() != 0)
-      return readsIdentityOrScalars(linalgOp,
-                                    shape.value_or(type.getShape()));
-  return false;
+  return linalgOp && linalgOp.hasPureTensorSemantics() &&
+         linalgOp.getNumLoops() != 0 && linalgOp.getNumParallelLoops() == 0 &&
+         llvm::all_of(op->getResultTypes(), isScalarLike) &&
+         hasScalarBody(linalgOp) && readsIdentityOrScalars(linalgOp, shape);
 }
 
 bool plait::isConstantMaths(Value value) {
@@ -198,13 +190,6 @@ bool plait::isConstantMaths(Value value) {
   Operation *def = value.getDefiningOp();
   return def && isScalarMaths(def) &&
          llvm::all_of(getValuesRead(def), isConstantMaths);
-}
-
-static bool isElementwiseOverItsResult(Operation *op) {
-  if (op->getNumResults() == 0)
-    return false;
-  auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-  return type ? isElementwise(op, type.getShape()) : isScalarMaths(op);
 }
 
 //===----------------------------------------------------------------------===//
@@ -253,8 +238,7 @@ static OpSet close(const OpSet &reached, const DenseSet<Value> &starts) {
 
 DenseSet<Operation *> plait::findClosedOps(ArrayRef<Value> nexts) {
   OpSet reached = walkBack(nexts, [](Operation *op) {
-    return isElementwiseOverItsResult(op) ||
-           isReductionToScalar(op, std::nullopt);
+    return isMemoryEffectFree(op);
   });
   return close(reached, DenseSet<Value>(nexts.begin(), nexts.end()));
 }

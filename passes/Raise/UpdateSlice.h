@@ -63,10 +63,10 @@ findUpdateSlice(llvm::ArrayRef<Carried> carried, bool reductions,
 /// or scalar, whoever else uses what lies between.
 llvm::SetVector<mlir::BlockArgument> elementwiseReads(mlir::Value value);
 
-/// The ops of which only each other, `nexts` and so the next step see the
-/// results: the updates of all of them together.
+/// The ops, of any kind, that serve nothing but `nexts`: gradients and updates,
+/// but not the forward pass, as long as the step returns a loss.
 llvm::DenseSet<mlir::Operation *>
-findClosedOps(mlir::ArrayRef<mlir::Value> nexts);
+findClosedOps(llvm::ArrayRef<mlir::Value> nexts);
 
 /// What `op` reads: operands, destinations only where their values count, and
 /// what its region captures.
