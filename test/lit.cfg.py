@@ -1,6 +1,7 @@
 # The lit suite: every .mlir file here is a test. lit is pip's, so nothing of
 # LLVM's own test support (lit.llvm) is needed.
 import os
+import sys
 
 import lit.formats
 
@@ -20,6 +21,7 @@ config.environment["KMP_BLOCKTIME"] = "0"
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input=fail"
 
 config.substitutions.append(("%plait_libs", config.plait_lib_dir))
+config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(
     ("%examples", os.path.join(config.plait_source_dir, "examples")))
 

@@ -140,12 +140,24 @@ static Status syncFolder(const std::string &folder) {
   return !status && unsupported ? Status::success() : status;
 }
 
+static std::string folderOf(const std::string &path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "."
+         : slash == 0               ? "/"
+                                    : path.substr(0, slash);
+}
+
+Status renameDurably(const std::string &from, const std::string &to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0)
+    return systemError(from + ": cannot rename to " + to);
+  if (Status synced = syncFolder(folderOf(to)); !synced)
+    return Error{to + ": " + synced.message()};
+  return Status::success();
+}
+
 Status writeFileAtomically(const std::string &path,
                            const std::vector<ByteView> &pieces) {
-  size_t slash = path.rfind('/');
-  std::string folder = slash == std::string::npos ? "."
-                       : slash == 0               ? "/"
-                                                  : path.substr(0, slash);
+  std::string folder = folderOf(path);
   std::string temporary;
   int descriptor = createTemporary(folder, temporary);
   if (descriptor < 0)

@@ -27,7 +27,9 @@ namespace plait::runtime {
 
 static constexpr uint64_t prefixSize = 8;
 
-static Expected<SafeTensors> readFrom(const ByteSource &source) {
+/// The checked header of `source`, and where its data begin.
+static Expected<SafeTensorsHeader> readHeaderFrom(const ByteSource &source,
+                                                  uint64_t &dataBegin) {
   if (source.size() < prefixSize)
     return Error{"shorter than 8 bytes: not a safetensors file"};
   uint64_t headerSize = 0;
@@ -47,11 +49,19 @@ static Expected<SafeTensors> readFrom(const ByteSource &source) {
     return status;
   Expected<SafeTensorsHeader> header = parseSafeTensorsHeader(text);
   if (!header)
-    return Error{header.message()};
-  uint64_t dataSize = rest - headerSize;
-  if (Status status = checkSafeTensorsLayout(*header, dataSize); !status)
+    return header;
+  dataBegin = prefixSize + headerSize;
+  if (Status status = checkSafeTensorsLayout(*header, rest - headerSize);
+      !status)
     return status;
+  return header;
+}
 
+static Expected<SafeTensors> readFrom(const ByteSource &source) {
+  uint64_t dataBegin = 0;
+  Expected<SafeTensorsHeader> header = readHeaderFrom(source, dataBegin);
+  if (!header)
+    return Error{header.message()};
   SafeTensors result;
   result.metadata = std::move(header->metadata);
   for (auto &[name, entry] : header->entries) {
@@ -59,8 +69,8 @@ static Expected<SafeTensors> readFrom(const ByteSource &source) {
         HostTensor::uninitialized(entry.dtype, std::move(entry.shape));
     if (!tensor)
       return Error{"tensor " + printable(name) + ": " + tensor.message()};
-    Status status = source.read(prefixSize + headerSize + entry.begin,
-                                tensor->data.data(), tensor->data.size());
+    Status status = source.read(dataBegin + entry.begin, tensor->data.data(),
+                                tensor->data.size());
     if (status)
       status = checkElements(*tensor);
     if (!status)
@@ -78,6 +88,17 @@ Expected<SafeTensors> readSafeTensors(const std::string &path) {
   if (!result)
     return Error{path + ": " + result.message()};
   return result;
+}
+
+Expected<SafeTensorsHeader> readSafeTensorsHeader(const std::string &path) {
+  Expected<InputFile> file = InputFile::open(path);
+  if (!file)
+    return Error{file.message()};
+  uint64_t dataBegin = 0;
+  Expected<SafeTensorsHeader> header = readHeaderFrom(*file, dataBegin);
+  if (!header)
+    return Error{path + ": " + header.message()};
+  return header;
 }
 
 Expected<SafeTensors> parseSafeTensors(const void *data, size_t size) {

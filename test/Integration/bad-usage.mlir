@@ -22,6 +22,21 @@
 // RUN: %{exit} %examples/mlp.mlir --random-inputs --compare --save=%t/s | FileCheck %s --check-prefix=COMPARE
 // COMPARE: --compare neither saves nor resumes
 // COMPARE: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --save-every=2 | FileCheck %s --check-prefix=EVERY
+// EVERY: --save-every needs --save=DIR, the directory to save into
+// EVERY: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --keep=2 | FileCheck %s --check-prefix=KEEP-SAVE
+// KEEP-SAVE: --keep needs --save=DIR, the directory to save into
+// KEEP-SAVE: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --save=%t/s --keep=2 | FileCheck %s --check-prefix=KEEP
+// KEEP: --keep needs --save-every=N, whose saves it counts
+// KEEP: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --save=%t/s --save-every=2 --keep=0 | FileCheck %s --check-prefix=KEEP-NONE
+// KEEP-NONE: --keep=0 asks for nothing; leave it out
+// KEEP-NONE: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --save=%t/s --save-every=0 | FileCheck %s --check-prefix=EVERY-NONE
+// EVERY-NONE: --save-every=0 asks for nothing; leave it out
+// EVERY-NONE: code 2
 // RUN: %{exit} %examples/mlp.mlir | FileCheck %s --check-prefix=INPUTS
 // INPUTS: no tensor named 'x' in the inputs
 // INPUTS: --random-inputs

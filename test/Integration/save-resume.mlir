@@ -40,4 +40,10 @@
 // RUN: cp -r %t/half %t/torn
 // RUN: cp %t/whole/optimizer.safetensors %t/torn/optimizer.safetensors
 // RUN: not plait-run %examples/mlp.mlir --random-inputs -n 1 --resume=%t/torn 2>&1 | FileCheck %s --check-prefix=TORN
-// TORN: model and optimizer are of different steps
+// TORN: model and optimizer are of different steps; resume from another save
+
+// And files that plait-run did not write.
+// RUN: rm -rf %t/alien && mkdir %t/alien
+// RUN: %python %S/Inputs/make_data.py %t/alien/model.safetensors
+// RUN: not plait-run %examples/mlp.mlir --random-inputs -n 1 --resume=%t/alien 2>&1 | FileCheck %s --check-prefix=ALIEN
+// ALIEN: alien/model.safetensors: was saved by another module

@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM
-// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -173,11 +173,14 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
 
 int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
                        Tensors &tensors) {
+  auto order = settleOrder(options, nullptr);
+  if (!order)
+    return fail(options, order.message());
   auto makeData = [&](const StepSignature &signature) -> Expected<DataFeed> {
     if (options.randomInputs)
-      if (Status status = addRandom(signature, options.seed, tensors); !status)
+      if (Status status = addRandom(signature, order->seed, tensors); !status)
         return Error{status.message()};
-    return makeFeed(signature, tensors, feedOptions(options, 0));
+    return makeFeed(signature, tensors, feedOptions(*order, 0));
   };
   auto result = compareSchedules(module, options, tensors, makeData);
   if (!result)

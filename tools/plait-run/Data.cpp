@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM
-// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -32,7 +32,7 @@ Status run::readInputs(llvm::ArrayRef<std::string> files,
   for (const std::string &file : files) {
     auto read = readSafeTensors(file);
     if (!read)
-      return Error{file + ": " + read.message()};
+      return Error{read.message()};
     for (auto &[name, tensor] : read->tensors)
       if (Status status = add(name, std::move(tensor), file); !status)
         return status;
@@ -44,7 +44,7 @@ Status run::readInputs(llvm::ArrayRef<std::string> files,
     std::string file = single.substr(at + 2);
     auto read = readNpy(file);
     if (!read)
-      return Error{file + ": " + read.message()};
+      return Error{read.message()};
     if (Status status = add(single.substr(0, at), std::move(*read), file);
         !status)
       return status;
@@ -120,11 +120,77 @@ Expected<DataFeed> run::makeFeed(const StepSignature &signature,
   return DataFeed::create(std::move(inputs), options);
 }
 
-FeedOptions run::feedOptions(const RunOptions &options, uint64_t total) {
+Status run::writeResults(Session &session, const std::string &file) {
+  std::map<std::string, TensorView> views;
+  auto add = [&](const std::string &name, const HostTensor &tensor) {
+    views[name] = {tensor.dtype, tensor.shape, tensor.data.data()};
+  };
+  const StepSignature &last = *session.lastRun();
+  for (const Slot &slot : last.slots) {
+    if (slot.kind == Kind::Output)
+      add(slot.name, *session.output(last, slot.name));
+    if (slot.kind == Kind::Pending)
+      add(slot.name, *session.find(slot.name));
+  }
+  for (const Slot *slot : session.carried())
+    add(slot->name, *session.find(slot->name));
+  return writeSafeTensors(file, views);
+}
+
+std::string run::formatOrder(const DataOrder &order) {
+  return "splitmix64 seed=" + std::to_string(order.seed) +
+         " shuffle=" + (order.shuffle ? "on" : "off") +
+         " last-batch=" + (order.wrap ? "wrap" : "drop");
+}
+
+Expected<DataOrder> run::parseOrder(const std::string &text) {
+  DataOrder order;
+  llvm::StringRef rest = text;
+  if (rest.consume_front("splitmix64 seed=") &&
+      !rest.consumeInteger(10, order.seed)) {
+    order.shuffle = rest.starts_with(" shuffle=on");
+    order.wrap = rest.ends_with("=wrap");
+    if (formatOrder(order) == text)
+      return order;
+  }
+  return Error{"bad 'rng' in the metadata: " + printable(text)};
+}
+
+static std::string spell(uint64_t value) { return std::to_string(value); }
+static std::string spell(bool value) { return value ? "true" : "false"; }
+
+/// Takes `given` over into `value`; an error where a save had another.
+template <typename T>
+static Status settle(const char *option, std::optional<T> given, bool saved,
+                     T &value) {
+  if (!given || *given == value || !saved) {
+    value = given.value_or(value);
+    return Status::success();
+  }
+  std::string name = std::string("--") + option + "=";
+  return Error{name + spell(*given) + ", but the save was made with " + name +
+               spell(value) +
+               "; leave the option out to go on as before, or load the save's "
+               "files with --inputs to start anew from their values"};
+}
+
+Expected<DataOrder> run::settleOrder(const RunOptions &options,
+                                     const DataOrder *saved) {
+  DataOrder order = saved ? *saved : DataOrder();
+  for (const Status &status :
+       {settle("seed", options.seed, saved, order.seed),
+        settle("shuffle", options.shuffle, saved, order.shuffle),
+        settle("wrap", options.wrap, saved, order.wrap)})
+    if (!status)
+      return status;
+  return order;
+}
+
+FeedOptions run::feedOptions(const DataOrder &order, uint64_t total) {
   FeedOptions feed;
-  feed.shuffle = options.shuffle;
-  feed.seed = options.seed;
+  feed.shuffle = order.shuffle;
+  feed.seed = order.seed;
   feed.steps = total;
-  feed.lastBatch = options.wrap ? LastBatch::Wrap : LastBatch::Drop;
+  feed.lastBatch = order.wrap ? LastBatch::Wrap : LastBatch::Drop;
   return feed;
 }

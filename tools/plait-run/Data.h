@@ -1,11 +1,12 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM
-// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Where tensors come from: input files and random values.
+// Where tensors come from and go to, saves apart (see Checkpoint.h), and the
+// order in which data are read.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,9 +35,28 @@ runtime::Expected<runtime::DataFeed>
 makeFeed(const StepSignature &signature, const Tensors &tensors,
          const runtime::FeedOptions &options);
 
-/// How the command line has the data sets read, for a run of `total` steps
-/// with those before it; 0 if unknown.
-runtime::FeedOptions feedOptions(const RunOptions &options, uint64_t total);
+/// Writes what the last step gave: its outputs, the parameters, states and
+/// buffers it carries on, as of after the last flush, and the pending values
+/// that it passed to that flush, where there are any.
+runtime::Status writeResults(Session &session, const std::string &file);
+
+/// What decides the numbers that a run draws and the order of its data.
+struct DataOrder {
+  uint64_t seed = 0;
+  bool shuffle = false, wrap = false;
+};
+
+/// For a save's metadata, and back. Anything else is an error.
+std::string formatOrder(const DataOrder &order);
+runtime::Expected<DataOrder> parseOrder(const std::string &text);
+
+/// What the options say; what they leave open is as `saved`, or the default.
+/// Fails where they contradict `saved`, null for a run from the start.
+runtime::Expected<DataOrder> settleOrder(const RunOptions &options,
+                                         const DataOrder *saved);
+
+/// For a run of `total` steps with those before it; 0 if unknown.
+runtime::FeedOptions feedOptions(const DataOrder &order, uint64_t total);
 
 } // namespace plait::run
 

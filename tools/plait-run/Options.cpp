@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM
-// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -43,7 +43,8 @@ PLAIT_OPT(cl::list<std::string>, inputSingles, "input", cl::desc("One input"),
 PLAIT_OPT(cl::opt<bool>, randomInputs, "random-inputs",
           cl::desc("Draw what no file gives"));
 PLAIT_OPT(cl::opt<uint64_t>, seed, "seed", cl::init(0),
-          cl::desc("Seed of --random-inputs and --shuffle"));
+          cl::desc("Seed of --random-inputs and --shuffle (default 0; with "
+                   "--resume: the save's, as --shuffle and --wrap)"));
 PLAIT_OPT(cl::opt<bool>, shuffle, "shuffle",
           cl::desc("Draw a new order of the data for each epoch"));
 PLAIT_OPT(cl::opt<bool>, wrap, "wrap",
@@ -79,13 +80,19 @@ PLAIT_OPT(cl::opt<std::string>, logFile, "log",
 PLAIT_OPT(cl::opt<std::string>, reportFile, "report",
           cl::desc("Write what ran and how fast"), cl::value_desc("file.json"));
 PLAIT_OPT(cl::opt<std::string>, saveDir, "save",
-          cl::desc("Write parameters and states at the end"),
-          cl::value_desc("directory"));
+          cl::desc("At the end, write DIR/model.safetensors and "
+                   "DIR/optimizer.safetensors"),
+          cl::value_desc("DIR"));
 PLAIT_OPT(cl::opt<unsigned>, saveEvery, "save-every", cl::init(0),
-          cl::desc("Also save every N steps"));
+          cl::desc("Also write the same files every N steps, into DIR/step-N"),
+          cl::value_desc("N"));
+PLAIT_OPT(cl::opt<unsigned>, keep, "keep", cl::init(0),
+          cl::desc("Keep the last K of --save-every (default: all); an older "
+                   "one goes when the new one is complete"),
+          cl::value_desc("K"));
 PLAIT_OPT(cl::opt<std::string>, resumeDir, "resume",
-          cl::desc("Go on from what --save wrote"),
-          cl::value_desc("directory"));
+          cl::desc("Go on from the latest save in DIR: its own or a step-N"),
+          cl::value_desc("DIR"));
 PLAIT_OPT(cl::opt<bool>, checkFinite, "check-finite", cl::init(true),
           cl::desc("Stop at the first loss that is not finite (default on)"));
 PLAIT_OPT(cl::opt<bool>, compareFlag, "compare",
@@ -101,6 +108,11 @@ int run::fail(const RunOptions &options, const llvm::Twine &message, int code) {
   return code;
 }
 
+/// "DIR/" and "DIR" are the same directory; messages name it once.
+static std::string withoutSlash(llvm::StringRef path) {
+  return path.size() > 1 ? path.rtrim('/').str() : path.str();
+}
+
 static RunOptions collect() {
   RunOptions options;
   options.file = file;
@@ -110,9 +122,14 @@ static RunOptions collect() {
   options.inputFiles = inputFiles;
   options.inputSingles = inputSingles;
   options.randomInputs = randomInputs;
-  options.seed = seed;
-  options.shuffle = shuffle;
-  options.wrap = wrap;
+  if (seed.getNumOccurrences())
+    options.seed = seed;
+  if (shuffle.getNumOccurrences())
+    options.shuffle = shuffle;
+  if (wrap.getNumOccurrences())
+    options.wrap = wrap;
+  if (dropLast.getNumOccurrences())
+    options.wrap = !dropLast;
   options.steps = steps;
   options.threads = threads;
   options.eval = llvm::StringRef(evalName).ltrim('@').str();
@@ -121,9 +138,10 @@ static RunOptions collect() {
   options.results = resultsFile;
   options.log = logFile;
   options.report = reportFile;
-  options.save = saveDir;
-  options.resume = resumeDir;
+  options.save = withoutSlash(saveDir);
+  options.resume = withoutSlash(resumeDir);
   options.saveEvery = saveEvery;
+  options.keep = keep;
   options.checkFinite = checkFinite;
   options.printSchedule = printSchedule;
   options.compare = compareFlag;
@@ -134,10 +152,21 @@ static RunOptions collect() {
 /// What the options say together: the message of the first contradiction, or
 /// an empty string.
 static std::string contradiction(const RunOptions &options) {
-  if (wrap && dropLast)
+  if (wrap.getNumOccurrences() && dropLast.getNumOccurrences())
     return "--wrap and --drop-last exclude each other";
   if (options.compare && (!options.save.empty() || !options.resume.empty()))
     return "--compare neither saves nor resumes";
+  for (cl::Option *option : {(cl::Option *)&saveEvery, (cl::Option *)&keep}) {
+    if (!option->getNumOccurrences())
+      continue;
+    std::string name = "--" + option->ArgStr.str();
+    if (options.save.empty())
+      return name + " needs --save=DIR, the directory to save into";
+    if (option == &keep && !options.saveEvery)
+      return name + " needs --save-every=N, whose saves it counts";
+    if (!(option == &keep ? options.keep : options.saveEvery))
+      return name + "=0 asks for nothing; leave it out";
+  }
   if (!train::symbolizePlacement(options.schedule))
     return "unknown --schedule=" + options.schedule +
            "; expected baseline, backward or forward";

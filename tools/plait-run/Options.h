@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM
-// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -36,15 +36,16 @@ struct RunOptions {
   std::string file, entry, schedule, cpu;
   std::vector<std::string> inputFiles, inputSingles;
   bool randomInputs = false;
-  uint64_t seed = 0;
-  bool shuffle = false, wrap = false;
+  /// Empty where the user did not say.
+  std::optional<uint64_t> seed;
+  std::optional<bool> shuffle, wrap;
   unsigned steps = 0, threads = 0;
   std::string eval;
   std::vector<std::string> evalFiles;
   unsigned evalEvery = 0;
   std::string results, log, report;
   std::string save, resume;
-  unsigned saveEvery = 0;
+  unsigned saveEvery = 0, keep = 0;
   bool checkFinite = true, printSchedule = false;
   bool compare = false;
   unsigned block = 0;

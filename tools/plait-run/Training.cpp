@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM
-// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -14,9 +14,8 @@
 
 #include "Checkpoint.h"
 #include "Data.h"
+#include "Progress.h"
 #include "Report.h"
-
-#include "plait/Runtime/SafeTensors.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -28,13 +27,20 @@
 #include <csignal>
 #include <cstdio>
 #include <omp.h>
-#include <unistd.h>
 
 using namespace mlir;
 using namespace plait;
 using namespace plait::run;
 
 static volatile std::sig_atomic_t interrupted = 0;
+
+/// The first Ctrl-C lets the step finish; the second ends the process.
+static void catchInterrupt() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = SA_RESTART | SA_RESETHAND;
+  sigaction(SIGINT, &action, nullptr);
+}
 
 static std::string hashOf(ModuleOp module) {
   std::string text;
@@ -45,47 +51,135 @@ static std::string hashOf(ModuleOp module) {
 
 namespace {
 /// One run: its data, its times, its log.
-struct Training {
+class Training {
+public:
+  Training(const RunOptions &options, Session &session, runtime::DataFeed &feed,
+           std::optional<runtime::DataFeed> &held, SaveInfo info,
+           std::string lastSave)
+      : options(options), session(session), feed(feed), held(held),
+        info(std::move(info)), lastSave(std::move(lastSave)) {}
+  ~Training();
+
+  int openLog();
+  int run();
+  /// What is left to do after the last step; `code` is how it ended.
+  int finish(int code);
+
+private:
+  int runStep(Progress &progress);
+  int checkLoss();
+  int checkParameters();
+  int saveNow(bool atEnd);
+  int evaluate();
+  int writeReport();
+  int writeLog();
+
   const RunOptions &options;
   Session &session;
   runtime::DataFeed &feed;
-  std::string hash;
+  std::optional<runtime::DataFeed> &held;
+  SaveInfo info;
+  std::string lastSave; ///< where the parameters can be had; or empty
   std::vector<double> ms;
   std::vector<float> losses;
   std::vector<std::pair<std::string, double>> metrics;
   std::FILE *log = nullptr;
-
-  int run();
-  int evaluate();
-  int finish(int code);
-  int writeReport();
-  void writeLog(uint64_t step, float loss, double ms);
 };
 } // namespace
 
-void Training::writeLog(uint64_t step, float loss, double ms) {
+Training::~Training() {
+  if (log)
+    std::fclose(log);
+}
+
+int Training::openLog() {
+  if (options.log.empty())
+    return kOk;
+  log = std::fopen(options.log.c_str(), "w");
   if (!log)
-    return;
+    return fail(options,
+                "cannot write " + options.log + ": " + std::strerror(errno));
+  // A line a step, so that others can follow.
+  std::setvbuf(log, nullptr, _IOLBF, BUFSIZ);
+  if (!llvm::StringRef(options.log).ends_with(".jsonl"))
+    std::fprintf(log, "step,loss,ms\n");
+  return kOk;
+}
+
+int Training::writeLog() {
+  if (!log)
+    return kOk;
   bool json = llvm::StringRef(options.log).ends_with(".jsonl");
-  std::string value = std::isfinite(loss) ? std::to_string(loss) : "null";
-  char exact[32];
-  std::snprintf(exact, sizeof exact, "%.9g", double(loss));
-  if (std::isfinite(loss))
-    value = exact;
-  std::fprintf(log,
-               json ? "{\"step\": %llu, \"loss\": %s, \"ms\": %.4f}\n"
-                    : "%llu,%s,%.4f\n",
-               (unsigned long long)step, value.c_str(), ms);
+  char loss[32] = "null";
+  if (std::isfinite(losses.back()))
+    std::snprintf(loss, sizeof loss, "%.9g", double(losses.back()));
+  int written =
+      std::fprintf(log,
+                   json ? "{\"step\": %llu, \"loss\": %s, \"ms\": %.4f}\n"
+                        : "%llu,%s,%.4f\n",
+                   (unsigned long long)feed.cursor().step, loss, ms.back());
+  if (written < 0)
+    return fail(options,
+                "cannot write " + options.log + ": " + std::strerror(errno));
+  return kOk;
+}
+
+/// What a run that diverged leaves behind.
+static std::string whereParametersAre(const std::string &lastSave) {
+  return lastSave.empty() ? "nothing was saved"
+                          : "the last save, " + lastSave + ", is from before";
+}
+
+int Training::checkLoss() {
+  if (!options.checkFinite || !hasLoss(session) || std::isfinite(losses.back()))
+    return kOk;
+  return fail(options,
+              "the loss is not finite at step " +
+                  llvm::Twine(feed.cursor().step) + "; " +
+                  whereParametersAre(lastSave),
+              kDiffers);
+}
+
+/// A loss shows what the update of the step before did. A save must not wait
+/// for it: it would be one of parameters that are lost already.
+int Training::checkParameters() {
+  if (!options.checkFinite)
+    return kOk;
+  if (auto status = session.flush(); !status)
+    return fail(options, status.message(), kInternal);
+  for (const Slot *slot : session.carried()) {
+    if (slot->kind != Kind::Param || slot->dtype != runtime::DType::F32)
+      continue;
+    runtime::HostTensor &tensor = *session.find(slot->name);
+    const float *begin = tensor.as<float>();
+    if (!std::all_of(begin, begin + tensor.data.size() / sizeof(float),
+                     [](float value) { return std::isfinite(value); }))
+      return fail(options,
+                  "parameter '" + slot->name + "' is not finite after step " +
+                      llvm::Twine(feed.cursor().step) +
+                      ", so it is not saved; " + whereParametersAre(lastSave),
+                  kDiffers);
+  }
+  return kOk;
+}
+
+int Training::saveNow(bool atEnd) {
+  if (int code = checkParameters())
+    return code;
+  info.cursor = feed.cursor();
+  auto status = atEnd ? save(session, options.save, info)
+                      : saveNumbered(session, options.save, info, options.keep);
+  if (!status)
+    return fail(options, status.message());
+  lastSave = atEnd ? options.save
+                   : options.save + "/step-" + std::to_string(info.cursor.step);
+  return kOk;
 }
 
 int Training::evaluate() {
-  Tensors data;
   const StepSignature &signature = session.evalSignature();
-  if (auto status = readInputs(options.evalFiles, {}, data); !status)
-    return fail(options, status.message());
-  auto held = makeFeed(signature, data, {});
-  if (!held)
-    return fail(options, held.message());
+  if (auto status = held->setCursor({}); !status)
+    return fail(options, status.message(), kInternal);
   uint64_t batches = held->batchSize() ? held->rows() / held->batchSize() : 1;
   std::map<std::string, double> sums;
   for (uint64_t i = 0; i < batches; ++i) {
@@ -105,84 +199,36 @@ int Training::evaluate() {
   return kOk;
 }
 
+int Training::runStep(Progress &progress) {
+  auto start = std::chrono::steady_clock::now();
+  if (auto status = session.step(feed); !status)
+    return fail(options, status.message(), kInternal);
+  ms.push_back(std::chrono::duration<double, std::milli>(
+                   std::chrono::steady_clock::now() - start)
+                   .count());
+  losses.push_back(session.loss());
+  uint64_t step = feed.cursor().step;
+  progress.update(step, losses.back());
+  bool save = options.saveEvery && step % options.saveEvery == 0;
+  bool eval = options.evalEvery && step % options.evalEvery == 0;
+  if (eval || (options.checkFinite && !std::isfinite(losses.back())))
+    progress.clear();
+  if (int code = writeLog())
+    return code;
+  if (int code = checkLoss())
+    return code;
+  if (save)
+    if (int code = saveNow(/*atEnd=*/false))
+      return code;
+  return eval ? evaluate() : int(kOk);
+}
+
 int Training::run() {
-  bool terminal = isatty(2);
-  for (unsigned i = 0; i < options.steps && !interrupted; ++i) {
-    auto start = std::chrono::steady_clock::now();
-    if (auto status = session.step(feed); !status)
-      return fail(options, status.message(), kInternal);
-    ms.push_back(std::chrono::duration<double, std::milli>(
-                     std::chrono::steady_clock::now() - start)
-                     .count());
-    losses.push_back(session.loss());
-    uint64_t step = feed.cursor().step;
-    writeLog(step, losses.back(), ms.back());
-    if (terminal && (i % 16 == 0 || i + 1 == options.steps))
-      std::fprintf(stderr, "\rstep %llu/%u  loss %-10.5g  %6.2f ms",
-                   (unsigned long long)step, options.steps, losses.back(),
-                   ms.back());
-    if (options.checkFinite && session.lastRun() &&
-        !std::isfinite(losses.back()) && hasLoss(session))
-      return fail(options,
-                  "the loss is not finite at step " + llvm::Twine(step) +
-                      "; parameters are as of the last save",
-                  kDiffers);
-    if (options.saveEvery && !options.save.empty() &&
-        step % options.saveEvery == 0)
-      if (auto status = save(session, options.save, hash, feed.cursor());
-          !status)
-        return fail(options, status.message());
-    if (options.evalEvery && step % options.evalEvery == 0)
-      if (int code = evaluate())
-        return code;
-  }
-  if (terminal)
-    std::fprintf(stderr, "\n");
-  return kOk;
-}
-
-static int writeResults(const RunOptions &options, Session &session) {
-  std::map<std::string, runtime::TensorView> views;
-  for (const Slot &slot : session.lastRun()->slots)
-    if (slot.kind == Kind::Output)
-      if (auto *t = session.output(*session.lastRun(), slot.name))
-        views[slot.name] = {t->dtype, t->shape, t->data.data()};
-  for (const Slot *slot : session.carried()) {
-    auto *t = session.find(slot->name);
-    views[slot->name] = {t->dtype, t->shape, t->data.data()};
-  }
-  auto status = runtime::writeSafeTensors(options.results, views);
-  return status ? int(kOk) : fail(options, status.message());
-}
-
-static void printUpdates(const Session &session) {
-  for (const UpdateReport &u : session.updates)
-    llvm::outs() << llvm::formatv(
-        "{0,-32} {1,-9} {2,-12} gradient {3} bytes\n", u.param, u.placement,
-        u.inCluster ? "one nest" : "alone", u.gradientBytes);
-}
-
-namespace {
-/// What a run starts from.
-struct Start {
-  runtime::Cursor cursor;
-  std::string hash;
-};
-} // namespace
-
-/// Completes `tensors` by what --resume and --random-inputs give.
-static int gather(const RunOptions &options, Session &session, Tensors &tensors,
-                  Start &start) {
-  if (!options.resume.empty()) {
-    auto at = resume(options.resume, start.hash, tensors);
-    if (!at)
-      return fail(options, at.message());
-    start.cursor = *at;
-  }
-  if (options.randomInputs)
-    if (auto status = addRandom(session.signature(), options.seed, tensors);
-        !status)
-      return fail(options, status.message());
+  uint64_t first = feed.cursor().step;
+  Progress progress(first, first + options.steps);
+  for (unsigned i = 0; i < options.steps && !interrupted; ++i)
+    if (int code = runStep(progress))
+      return code;
   return kOk;
 }
 
@@ -198,17 +244,16 @@ int Training::writeReport() {
   return run::writeReport(options, std::move(json));
 }
 
-/// What is left to do after the last step; `code` is how it ended.
 int Training::finish(int code) {
   if (code == kOk && !options.save.empty())
-    if (auto status = save(session, options.save, hash, feed.cursor()); !status)
-      return fail(options, status.message());
+    code = saveNow(/*atEnd=*/true);
   if (auto status = session.flush(); !status)
     return fail(options, status.message(), kInternal);
-  if (code == kOk && !options.eval.empty())
+  if (code == kOk && held && !interrupted)
     code = evaluate();
   if (code == kOk && !options.results.empty() && session.lastRun())
-    code = writeResults(options, session);
+    if (auto status = writeResults(session, options.results); !status)
+      code = fail(options, status.message());
   if (!ms.empty())
     llvm::outs() << llvm::formatv(
         "{0}: {1} steps, {2:f3} ms/step (min {3:f3}), loss {4:f6}\n",
@@ -220,8 +265,61 @@ int Training::finish(int code) {
   return code == kOk && interrupted ? int(kInterrupted) : code;
 }
 
+static void printUpdates(const Session &session) {
+  for (const UpdateReport &u : session.updates)
+    llvm::outs() << llvm::formatv(
+        "{0,-32} {1,-9} {2,-12} gradient {3} bytes\n", u.param, u.placement,
+        u.inCluster ? "one nest" : "alone", u.gradientBytes);
+}
+
+/// What a run starts from: nothing, or the save of --resume.
+static int findStart(const RunOptions &options, Tensors &tensors,
+                     SaveInfo &info, std::string &lastSave) {
+  DataOrder *saved = nullptr;
+  if (!options.resume.empty()) {
+    auto resumed = resume(options.resume, info.moduleHash, tensors);
+    if (!resumed)
+      return fail(options, resumed.message());
+    info = resumed->info;
+    saved = &info.order;
+    lastSave = resumed->directory;
+    if (lastSave != options.resume)
+      llvm::outs() << "going on from " << lastSave << '\n';
+  }
+  auto order = settleOrder(options, saved);
+  if (!order)
+    return fail(options, order.message());
+  info.order = *order;
+  if (!options.save.empty())
+    if (auto status = checkUnmixed(options.save, info.cursor.step,
+                                   options.saveEvery != 0);
+        !status)
+      return fail(options, status.message());
+  return kOk;
+}
+
+/// The data of --eval, read before the first step.
+static int readHeldOut(const RunOptions &options, const Session &session,
+                       std::optional<runtime::DataFeed> &held) {
+  if (options.eval.empty())
+    return kOk;
+  Tensors data;
+  if (auto status = readInputs(options.evalFiles, {}, data); !status)
+    return fail(options, status.message());
+  auto feed = makeFeed(session.evalSignature(), data, {});
+  if (!feed)
+    return fail(options, feed.message());
+  held = std::move(*feed);
+  return kOk;
+}
+
 int run::runTraining(ModuleOp module, const RunOptions &options,
                      Tensors &tensors) {
+  SaveInfo info;
+  info.moduleHash = hashOf(module);
+  std::string lastSave;
+  if (int code = findStart(options, tensors, info, lastSave))
+    return code;
   SessionOptions sessionOptions;
   sessionOptions.entry = options.entry;
   sessionOptions.schedule = options.schedule;
@@ -232,33 +330,29 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
     return kUsage;
   if (options.printSchedule)
     printUpdates(**session);
-  Start start{{}, hashOf(module)};
-  if (int code = gather(options, **session, tensors, start))
-    return code;
-  auto feed = makeFeed((*session)->signature(), tensors,
-                       feedOptions(options, start.cursor.step + options.steps));
+  const StepSignature &signature = (*session)->signature();
+  if (options.randomInputs)
+    if (auto status = addRandom(signature, info.order.seed, tensors); !status)
+      return fail(options, status.message());
+  auto feed =
+      makeFeed(signature, tensors,
+               feedOptions(info.order, info.cursor.step + options.steps));
   if (!feed)
     return fail(options, feed.message());
-  if (auto status = feed->setCursor(start.cursor); !status)
+  if (auto status = feed->setCursor(info.cursor); !status)
     return fail(options, status.message());
-
   if (auto status = (*session)->load(tensors); !status)
     return fail(options, status.message() +
                              (options.randomInputs
                                   ? ""
                                   : "; --random-inputs draws what is missing"));
+  std::optional<runtime::DataFeed> held;
+  if (int code = readHeldOut(options, **session, held))
+    return code;
 
-  Training training{options, **session, *feed, start.hash, {}, {}, {}, nullptr};
-  if (!options.log.empty()) {
-    training.log = std::fopen(options.log.c_str(), "w");
-    if (!training.log)
-      return fail(options, "cannot write " + options.log);
-    if (!llvm::StringRef(options.log).ends_with(".jsonl"))
-      std::fprintf(training.log, "step,loss,ms\n");
-  }
-  std::signal(SIGINT, [](int) { interrupted = 1; });
-  int code = training.run();
-  if (training.log)
-    std::fclose(training.log);
-  return training.finish(code);
+  Training training(options, **session, *feed, held, info, lastSave);
+  if (int code = training.openLog())
+    return code;
+  catchInterrupt();
+  return training.finish(training.run());
 }

@@ -89,6 +89,11 @@ struct ByteView {
 Status writeFileAtomically(const std::string &path,
                            const std::vector<ByteView> &pieces);
 
+/// Renames a file or folder within its folder, durably: what was written before
+/// is there under the new name even after a crash. `to` must not exist, or be
+/// of the same kind (a folder: empty).
+Status renameDurably(const std::string &from, const std::string &to);
+
 } // namespace plait::runtime
 
 #endif // PLAIT_RUNTIME_FILE_H

@@ -91,6 +91,10 @@ struct SafeTensorsHeader {
 /// Parses a header's JSON and checks each entry by itself: types, names, sizes.
 Expected<SafeTensorsHeader> parseSafeTensorsHeader(const std::string &json);
 
+/// The header of a file, checked against its size as by readSafeTensors; the
+/// tensors are not read.
+Expected<SafeTensorsHeader> readSafeTensorsHeader(const std::string &path);
+
 /// Checks the entries together: they tile exactly `dataSize` bytes, without
 /// holes, overlaps or bytes left over.
 Status checkSafeTensorsLayout(const SafeTensorsHeader &header,

@@ -127,6 +127,27 @@ TEST(File, FailedWriteLeavesTheOldFile) {
   EXPECT_EQ(readText(folder / "d/old"), "old");
 }
 
+TEST(File, RenamesAFolderWithItsContents) {
+  ScratchFolder folder;
+  ASSERT_TRUE(std::filesystem::create_directory(folder / "from"));
+  writeText(folder / "from/f", "x");
+  ASSERT_TRUE(renameDurably(folder / "from", folder / "to"));
+  EXPECT_EQ(folder.files(), (std::vector<std::string>{"to"}));
+  EXPECT_EQ(readText(folder / "to/f"), "x");
+}
+
+TEST(File, RefuseRenameOntoFolderWithContents) {
+  ScratchFolder folder;
+  ASSERT_TRUE(std::filesystem::create_directory(folder / "from"));
+  ASSERT_TRUE(std::filesystem::create_directory(folder / "to"));
+  writeText(folder / "to/old", "old");
+  Status status = renameDurably(folder / "from", folder / "to");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.message().rfind(folder / "from: cannot rename to ", 0), 0u)
+      << status.message();
+  EXPECT_EQ(readText(folder / "to/old"), "old");
+}
+
 /// Tries to write 1 MiB where files may have 1 KiB, reports, and exits with 1
 /// if that failed.
 void writeUnderSizeLimit(const std::string &path) {

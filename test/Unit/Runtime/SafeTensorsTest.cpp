@@ -178,6 +178,24 @@ TEST(SafeTensors, WritesTheSameBytesForTheSameTensors) {
   EXPECT_EQ(folder.files().size(), 2u);
 }
 
+TEST(SafeTensors, HeaderAloneIsCheckedAgainstTheFile) {
+  ScratchFolder folder;
+  HostTensor tensor = makeTensor<float>(DType::F32, {2}, {1, 2});
+  std::map<std::string, TensorView> views = {
+      {"w", {tensor.dtype, tensor.shape, tensor.data.data()}}};
+  ASSERT_TRUE(writeSafeTensors(folder / "f", views, {{"key", "value"}}));
+  Expected<SafeTensorsHeader> header = readSafeTensorsHeader(folder / "f");
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->metadata, (Metadata{{"key", "value"}}));
+  EXPECT_EQ(header->entries.at("w").shape, (Shape{2}));
+
+  std::string bytes = readText(folder / "f");
+  writeText(folder / "f", bytes.substr(0, bytes.size() - 1));
+  Expected<SafeTensorsHeader> cut = readSafeTensorsHeader(folder / "f");
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.message().rfind(folder / "f: ", 0), 0u) << cut.message();
+}
+
 TEST(SafeTensorsWrite, RefuseReservedName) {
   expectError(serializeSafeTensors({{"__metadata__", {DType::U8, {0}, ""}}}),
               "no tensor may be named '__metadata__'");
