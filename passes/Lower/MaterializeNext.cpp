@@ -7,14 +7,18 @@
 //
 // Materialize next: what a step carries to the next one is written into the
 // argument it replaces. Bufferization then finds it in place, copies it there,
-// or refuses; it cannot return a fresh buffer instead.
+// or refuses; it cannot return a fresh buffer instead. A result that is an old
+// value is copied before that is overwritten.
 //
 //===----------------------------------------------------------------------===//
+
+#include "MayBeArgument.h"
 
 #include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
 
 using namespace mlir;
 using namespace plait::train;
@@ -25,8 +29,23 @@ namespace plait {
 } // namespace plait
 
 static void materializeNext(FunctionOpInterface step) {
-  Operation *ret = step.getFunctionBody().front().getTerminator();
+  Block *body = &step.getFunctionBody().front();
+  Operation *ret = body->getTerminator();
   OpBuilder b(ret);
+  llvm::DenseSet<Value> overwritten;
+  for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
+    if (BlockArgument arg = getCarriedArg(step, i); arg && arg != ret->getOperand(i))
+      overwritten.insert(arg);
+  auto counts = [&](BlockArgument arg) { return overwritten.contains(arg); };
+  // An output, or another argument's next value, may be an old value.
+  for (OpOperand &operand : ret->getOpOperands()) {
+    BlockArgument arg = getCarriedArg(step, operand.getOperandNumber());
+    Value value = operand.get();
+    bool updates = arg && isa_and_nonnull<DestinationStyleOpInterface>(
+                              value.getDefiningOp());
+    if (arg != value && !updates && plait::mayBeArgument(value, body, counts))
+      operand.set(plait::copyOf(b, value));
+  }
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);
     Value value = ret->getOperand(i);

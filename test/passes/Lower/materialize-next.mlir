@@ -30,6 +30,29 @@ func.func @step_first(%w: tensor<4xf32> {train.role = #train.param<"w">}, %x: te
   return %w, %g : tensor<4xf32>, tensor<4xf32>
 }
 
+// An output, or another argument's next value, that is an old value is copied
+// before that is overwritten. What is not overwritten is not.
+
+// CHECK-LABEL: func.func @old_values
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<4xf32> {{[^,]*}}, %[[M:[^ ]*]]: tensor<4xf32>
+// CHECK:         %[[OLD:.*]] = bufferization.alloc_tensor() copy(%[[W]])
+// CHECK:         %[[PART:.*]] = tensor.extract_slice %[[W]]
+// CHECK:         %[[OUT:.*]] = bufferization.alloc_tensor() copy(%[[PART]])
+// CHECK:         %[[N:.*]] = arith.addf
+// CHECK:         %[[NT:.*]] = bufferization.materialize_in_destination %[[N]] in %[[W]]
+// CHECK-NEXT:    %[[MT:.*]] = bufferization.materialize_in_destination %[[OLD]] in %[[M]]
+// CHECK-NEXT:    return %[[OUT]], %[[NT]], %[[MT]], %{{.*}}, %{{.*}} :
+func.func @old_values(
+    %w: tensor<4xf32> {train.role = #train.param<"w">}, %m: tensor<4xf32> {train.role = #train.state<"w", "old">},
+    %k: tensor<2xf32> {train.role = #train.state<"", "k">}, %x: tensor<2xf32> {train.role = #train.input<"x">})
+    -> (tensor<2xf32> {train.role = #train.output<"part">}, tensor<4xf32> {train.role = #train.next<"w">},
+        tensor<4xf32> {train.role = #train.next<"w", "old">}, tensor<2xf32> {train.role = #train.next<"", "k">},
+        tensor<2xf32> {train.role = #train.output<"x">}) attributes {train.step} {
+  %part = tensor.extract_slice %w[1] [2] [1] : tensor<4xf32> to tensor<2xf32>
+  %n = arith.addf %w, %m : tensor<4xf32>
+  return %part, %n, %w, %k, %x : tensor<2xf32>, tensor<4xf32>, tensor<4xf32>, tensor<2xf32>, tensor<2xf32>
+}
+
 // CHECK-LABEL: func.func @do_not_touch_what_is_no_step
 // CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32>)
 func.func @do_not_touch_what_is_no_step(%x: tensor<4xf32>) -> tensor<4xf32> {
