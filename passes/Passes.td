@@ -188,8 +188,8 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
   let description = [{
     Wraps each result with the role `next` or `pending` into a
     `bufferization.materialize_in_destination` of the argument it replaces, and
-    makes inputs read-only. A result that may be an argument's old value is
-    copied first. Bufferization then either finds the value in place
+    makes inputs read-only. A result that may be an argument's old value, or is
+    the next value of two arguments, is copied first. Bufferization then either finds the value in place
     or copies it there, or refuses where a later reader still needs the old
     value; it can no longer return a fresh buffer silently.
   }];

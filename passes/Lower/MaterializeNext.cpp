@@ -37,13 +37,17 @@ static void materializeNext(FunctionOpInterface step) {
     if (BlockArgument arg = getCarriedArg(step, i); arg && arg != ret->getOperand(i))
       overwritten.insert(arg);
   auto counts = [&](BlockArgument arg) { return overwritten.contains(arg); };
-  // An output, or another argument's next value, may be an old value.
+  // An output, or another argument's next value, may be an old value; and what
+  // is the next value of two arguments cannot be in both buffers.
+  llvm::SmallDenseSet<Value> carried;
   for (OpOperand &operand : ret->getOpOperands()) {
     BlockArgument arg = getCarriedArg(step, operand.getOperandNumber());
     Value value = operand.get();
     bool updates = arg && isa_and_nonnull<DestinationStyleOpInterface>(
                               value.getDefiningOp());
-    if (arg != value && !updates && plait::mayBeArgument(value, body, counts))
+    bool again = arg && arg != value && !carried.insert(value).second;
+    if (again || (arg != value && !updates &&
+                  plait::mayBeArgument(value, body, counts)))
       operand.set(plait::copyOf(b, value));
   }
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {

@@ -58,14 +58,17 @@ static void tieCarried(Operation *yield, ArrayRef<Value> carried) {
   OpBuilder b(yield);
   Block *body = yield->getBlock();
   SmallVector<unsigned> toWrite;
+  llvm::SmallDenseSet<Value> written;
   for (auto [i, destination] : llvm::enumerate(carried)) {
     Value value = yield->getOperand(i);
     if (!destination || !isa<RankedTensorType>(value.getType()) ||
         isUpdateOf(value, destination))
       continue;
     toWrite.push_back(i);
-    // A carried value may be overwritten before it is written here.
-    if (plait::mayBeArgument(value, body, [](BlockArgument) { return true; }))
+    // A carried value may be overwritten before it is written here, and what
+    // is carried twice cannot be in both buffers.
+    if (!written.insert(value).second ||
+        plait::mayBeArgument(value, body, [](BlockArgument) { return true; }))
       yield->setOperand(i, plait::copyOf(b, value));
   }
   for (unsigned i : toWrite) {

@@ -53,6 +53,23 @@ func.func @old_values(
   return %part, %n, %w, %k, %x : tensor<2xf32>, tensor<4xf32>, tensor<4xf32>, tensor<2xf32>, tensor<2xf32>
 }
 
+// Once, the value was made in the buffer of %a, and reading it for %b after it
+// was "written" there could not be avoided.
+
+// CHECK-LABEL: func.func @next_of_two
+// CHECK:         %[[N:.*]] = arith.addf
+// CHECK-NEXT:    %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[N]])
+// CHECK-NEXT:    bufferization.materialize_in_destination %[[N]] in
+// CHECK-NEXT:    bufferization.materialize_in_destination %[[COPY]] in
+func.func @next_of_two(
+    %a: tensor<4xf32> {train.role = #train.state<"", "a">}, %b: tensor<4xf32> {train.role = #train.state<"", "b">},
+    %x: tensor<4xf32> {train.role = #train.input<"x">})
+    -> (tensor<4xf32> {train.role = #train.next<"", "a">}, tensor<4xf32> {train.role = #train.next<"", "b">})
+    attributes {train.step} {
+  %n = arith.addf %x, %x : tensor<4xf32>
+  return %n, %n : tensor<4xf32>, tensor<4xf32>
+}
+
 // CHECK-LABEL: func.func @do_not_touch_what_is_no_step
 // CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32>)
 func.func @do_not_touch_what_is_no_step(%x: tensor<4xf32>) -> tensor<4xf32> {

@@ -53,6 +53,28 @@ func.func @swap(%x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xf32>, tensor<
   return %r#0, %r#1 : tensor<2xf32>, tensor<2xf32>
 }
 
+// What is carried twice cannot be in both buffers.
+
+// CHECK-LABEL: func.func @twice
+// CHECK:         scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}}, %[[B:.*]] = %{{.*}})
+// CHECK:           %[[N:.*]] = linalg.exp
+// CHECK-NEXT:      %[[C:.*]] = bufferization.alloc_tensor() copy(%[[N]])
+// CHECK-NEXT:      bufferization.materialize_in_destination %[[N]] in %[[A]]
+// CHECK-NEXT:      bufferization.materialize_in_destination %[[C]] in %[[B]]
+
+// BUFFERS-LABEL: func.func @twice
+func.func @twice(%x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %r:2 = scf.for %i = %c0 to %c3 step %c1 iter_args(%a = %x, %b = %y) -> (tensor<2xf32>, tensor<2xf32>) {
+    %e = tensor.empty() : tensor<2xf32>
+    %n = linalg.exp ins(%b : tensor<2xf32>) outs(%e : tensor<2xf32>) -> tensor<2xf32>
+    scf.yield %n, %n : tensor<2xf32>, tensor<2xf32>
+  }
+  return %r#0, %r#1 : tensor<2xf32>, tensor<2xf32>
+}
+
 // CHECK-LABEL: func.func @while
 // CHECK:         } do {
 // CHECK-NEXT:    ^bb0(%[[C:.*]]: tensor<f32>):
