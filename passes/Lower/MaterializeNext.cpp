@@ -15,6 +15,7 @@
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace plait::train;
@@ -24,13 +25,24 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
+/// A loop that starts with the argument ends in its buffer: its iterations are
+/// tied by `train-materialize-loops`. To ask for it once more would be a
+/// conflict to bufferization, which sees the argument written by loop and op.
+static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
+  auto loop = value.getDefiningOp<LoopLikeOpInterface>();
+  if (!loop)
+    return false;
+  OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
+  return init && init->get() == arg;
+}
+
 static void materializeNext(FunctionOpInterface step) {
   Operation *ret = step.getFunctionBody().front().getTerminator();
   OpBuilder b(ret);
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);
     Value value = ret->getOperand(i);
-    if (!arg || arg == value)
+    if (!arg || arg == value || isCarriedThroughLoop(arg, value))
       continue;
     Value tied = bufferization::MaterializeInDestinationOp::create(
                      b, value.getLoc(), value, arg)

@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
+from plait.torch.constants import check_constants
 from plait.torch.indices import Wrapping, index_ranges, may_be_negative
 from plait.torch.modules import marked
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
@@ -121,7 +122,8 @@ def trace_gradients(
         def value_of(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
             # The forward pass may write to these: they are its own copies.
             copies = {name: value.clone() for name, value in held.items()}
-            value = functional_call(loss, (parameters, copies), fresh, tie_weights=True)
+            arguments = tuple(value.clone() for value in fresh)
+            value = functional_call(loss, (parameters, copies), arguments, tie_weights=True)
             return value if divisor == 1 else value / divisor, copies
 
         grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
@@ -135,6 +137,7 @@ def trace_gradients(
     visible = {torch.ops.aten.native_batch_norm.default: native_batch_norm_decomposition}
     with _traceable(loss):
         graph = trace(gradients, arguments, visible)
+    check_constants(graph, {**trained, **carried})
     random = draws(graph)
     if random:
         arguments.insert(fresh, initial_state(0))
@@ -205,8 +208,7 @@ def _traceable(loss: LossModule) -> Iterator[None]:
         place = running.innermost() or type(loss.model).__name__
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise UnsupportedError(
-            f"cannot trace {place}: {reason}. A forward pass must not branch on"
-            " values, nor use tensors other than parameters, buffers and inputs"
+            f"cannot trace {place}: {reason}. A forward pass must not branch on values"
         ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
