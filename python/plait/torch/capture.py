@@ -92,7 +92,8 @@ def used_parameters(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         value = functional_call(loss, (leaves, copies), tuple(inputs), tie_weights=True)
         if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
-            got = f"{list(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else type(value)
+            tensor = isinstance(value, Tensor)
+            got = f"{list(value.shape)} of {value.dtype}" if tensor else type(value)
             raise UnsupportedError(f"the loss must be a scalar of a floating-point type, not {got}")
         if not value.requires_grad:
             raise UnsupportedError("the loss depends on no parameter that the optimizer updates")
@@ -129,7 +130,8 @@ def trace_gradients(
         grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
         return (value, *(grads[name] for name in trained), *(after[name] for name in carried))
 
-    arguments = [value.detach() for value in (*trained.values(), *carried.values(), *inputs.values())]
+    values = (*trained.values(), *carried.values(), *inputs.values())
+    arguments = [value.detach() for value in values]
     fresh = len(trained) + len(carried)
     # Three traces, because batch-norm hides what it writes to its running
     # statistics until it is decomposed, and the writes are lost unless they

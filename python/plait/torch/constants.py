@@ -35,7 +35,9 @@ def check_constants(graph: GraphModule, owned: Mapping[str, Tensor]) -> None:
                 " change: use it as an attribute of its module in the forward pass or the loss"
             )
         if value.requires_grad:
-            raise UnsupportedError(f"{place} uses a tensor that needs a gradient but is no parameter")
+            raise UnsupportedError(
+                f"{place} uses a tensor that needs a gradient but is no parameter"
+            )
 
 
 def _memory(value: Tensor) -> int:
