@@ -19,6 +19,7 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace plait::train;
@@ -27,6 +28,17 @@ namespace plait {
 #define GEN_PASS_DEF_TRAINMATERIALIZENEXT
 #include "plait/Passes.h.inc"
 } // namespace plait
+
+/// A loop that starts with the argument ends in its buffer: its iterations are
+/// tied by `train-materialize-loops`. To ask for it once more would be a
+/// conflict to bufferization, which sees the argument written by loop and op.
+static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
+  auto loop = value.getDefiningOp<LoopLikeOpInterface>();
+  if (!loop)
+    return false;
+  OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
+  return init && init->get() == arg;
+}
 
 static void materializeNext(FunctionOpInterface step) {
   Block *body = &step.getFunctionBody().front();
@@ -44,8 +56,9 @@ static void materializeNext(FunctionOpInterface step) {
   for (OpOperand &operand : ret->getOpOperands()) {
     BlockArgument arg = getCarriedArg(step, operand.getOperandNumber());
     Value value = operand.get();
-    bool updates = arg && isa_and_nonnull<DestinationStyleOpInterface>(
-                              value.getDefiningOp());
+    bool updates = arg && (isCarriedThroughLoop(arg, value) ||
+                           isa_and_nonnull<DestinationStyleOpInterface>(
+                               value.getDefiningOp()));
     bool again = arg && arg != value && !carried.insert(value).second;
     if (again || (arg != value && !updates &&
                   plait::mayBeArgument(value, body, counts)))
@@ -54,7 +67,7 @@ static void materializeNext(FunctionOpInterface step) {
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);
     Value value = ret->getOperand(i);
-    if (!arg || arg == value)
+    if (!arg || arg == value || isCarriedThroughLoop(arg, value))
       continue;
     Value tied = bufferization::MaterializeInDestinationOp::create(
                      b, value.getLoc(), value, arg)

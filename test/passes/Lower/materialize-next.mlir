@@ -89,6 +89,29 @@ func.func @next_of_two(
   return %n, %n : tensor<4xf32>, tensor<4xf32>
 }
 
+// A loop that begins with the argument is in its buffer; one that begins with
+// something else is not.
+
+// CHECK-LABEL: func.func @carried_through_loop
+// CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32> {train.role = #train.state<"", "m">}, %[[V:[^ ]*]]: tensor<4xf32> {train.role = #train.state<"", "v">}
+// CHECK:         %[[LOOP:.*]]:2 = scf.for
+// CHECK:         %[[VT:.*]] = bufferization.materialize_in_destination %[[LOOP]]#1 in %[[V]]
+// CHECK-NEXT:    return %[[LOOP]]#0, %[[VT]]
+func.func @carried_through_loop(
+    %m: tensor<4xf32> {train.role = #train.state<"", "m">}, %v: tensor<4xf32> {train.role = #train.state<"", "v">})
+    -> (tensor<4xf32> {train.role = #train.next<"", "m">}, tensor<4xf32> {train.role = #train.next<"", "v">})
+    attributes {train.step} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %w = arith.negf %v : tensor<4xf32>
+  %r:2 = scf.for %k = %c0 to %c3 step %c1 iter_args(%a = %m, %b = %w) -> (tensor<4xf32>, tensor<4xf32>) {
+    %n = arith.addf %a, %b : tensor<4xf32>
+    scf.yield %n, %b : tensor<4xf32>, tensor<4xf32>
+  }
+  return %r#0, %r#1 : tensor<4xf32>, tensor<4xf32>
+}
+
 // CHECK-LABEL: func.func @do_not_touch_what_is_no_step
 // CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32>)
 func.func @do_not_touch_what_is_no_step(%x: tensor<4xf32>) -> tensor<4xf32> {
