@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Serialize loops: a parallel loop with little to do becomes an ordinary one.
-// Waking threads and waiting for them takes about as long as the update of a
-// bias of ten thousand elements; a network has many that are smaller.
+// Waking threads and waiting for them takes longer than the update of a bias,
+// and a network has many of those.
 //
 // It runs on buffers: as tensors, the loops of a cluster are parallel so that
 // bufferization sees that their slices are disjoint.

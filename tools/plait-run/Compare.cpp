@@ -130,8 +130,7 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
                                              Tensors &tensors,
                                              const MakeFeed &makeFeed) {
   std::vector<Entry> entries;
-  // One memory for all: on a virtual machine the same step took 1.4 times as
-  // long in other pages, whatever the schedule.
+  // One memory for all: where it lies is then no difference between schedules.
   auto memory = std::make_shared<SessionMemory>();
   for (const char *name : {"baseline", "backward", "forward"}) {
     SessionOptions session;
