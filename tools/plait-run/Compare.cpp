@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <omp.h>
 
 using namespace plait;
 using namespace plait::run;
@@ -37,8 +36,7 @@ using MakeFeed = std::function<Expected<DataFeed>(const StepSignature &)>;
 
 struct Entry {
   std::unique_ptr<Session> session;
-  std::vector<double> ms;
-  std::vector<float> losses;
+  Trace trace;
   std::string difference;
 };
 } // namespace
@@ -51,15 +49,15 @@ static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
   for (unsigned i = 0; i < steps; ++i) {
     if (Status status = entry.session->step(feed); !status)
       return status;
-    entry.losses.push_back(entry.session->loss());
+    entry.trace.losses.push_back(entry.session->loss());
   }
   return entry.session->flush();
 }
 
 /// The first carried value or loss that is not the reference's, bit for bit.
 static std::string firstDifference(Entry &reference, Entry &other) {
-  if (std::memcmp(reference.losses.data(), other.losses.data(),
-                  reference.losses.size() * sizeof(float)) != 0)
+  if (std::memcmp(reference.trace.losses.data(), other.trace.losses.data(),
+                  reference.trace.losses.size() * sizeof(float)) != 0)
     return "loss";
   for (const Slot *slot : reference.session->carried()) {
     auto *a = reference.session->find(slot->name);
@@ -80,7 +78,7 @@ static Status timeBlock(Entry &entry, DataFeed feed, unsigned block) {
                     std::chrono::steady_clock::now() - start)
                     .count();
     if (i >= 3 || block <= 3)
-      entry.ms.push_back(ms);
+      entry.trace.ms.push_back(ms);
   }
   return Status::success();
 }
@@ -92,11 +90,10 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
                       "gradient bytes", "pending bytes", "peak bytes",
                       "against baseline");
   llvm::json::Array reports;
-  double base = summarize(entries.front().ms).min;
+  double base = summarize(entries.front().trace.ms).min;
   for (Entry &entry : entries) {
-    Summary time = summarize(entry.ms);
-    llvm::json::Object report =
-        reportOf(*entry.session, entry.ms, omp_get_max_threads());
+    Summary time = summarize(entry.trace.ms);
+    llvm::json::Object report = reportOf(*entry.session, entry.trace);
     std::string verdict = entry.difference.empty()
                               ? "equal bit for bit"
                               : "DIFFERS in " + entry.difference;
@@ -106,7 +103,7 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
         entry.session->gradientBytes(), entry.session->bytesOf(Kind::Pending),
         *report.getInteger("peak_bytes"), verdict);
     report["equal"] = entry.difference.empty();
-    report["final_loss"] = entry.losses.back();
+    report["final_loss"] = toJson(entry.trace.losses.back());
     reports.push_back(std::move(report));
   }
   result.report["schedules"] = std::move(reports);
@@ -117,7 +114,8 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
 static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
                                              const RunOptions &options,
                                              Tensors &tensors,
-                                             const MakeFeed &makeFeed) {
+                                             const MakeFeed &makeFeed,
+                                             ReasonCollector &reasons) {
   std::vector<Entry> entries;
   for (const char *name : {"baseline", "backward", "forward"}) {
     SessionOptions session;
@@ -127,9 +125,10 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     auto made = Session::create(module, session);
     if (failed(made))
       return Error{""};
-    entries.push_back({std::move(*made), {}, {}, ""});
+    entries.push_back({std::move(*made), {reasons.take(), {}, {}, 0}, ""});
   }
   const StepSignature &signature = entries.front().session->signature();
+  warnUnused(options, "--inputs", &signature, tensors);
   Comparison result;
   for (Entry &entry : entries) {
     auto feed = makeFeed(signature);
@@ -156,7 +155,9 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
 }
 
 int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
-                       Tensors &tensors) {
+                       Tensors &tensors, ReasonCollector &reasons) {
+  if (auto status = checkOutput("--report", options.report); !status)
+    return fail(options, status.message());
   auto order = settleOrder(options, nullptr);
   if (!order)
     return fail(options, order.message());
@@ -164,9 +165,11 @@ int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
     if (options.randomInputs)
       if (Status status = addRandom(signature, order->seed, tensors); !status)
         return Error{status.message()};
-    return makeFeed(signature, tensors, feedOptions(*order, 0));
+    if (Status status = checkComplete(signature, tensors); !status)
+      return status;
+    return makeFeed(signature, tensors, feedOptions(*order, 0), inputAdvice);
   };
-  auto result = compareSchedules(module, options, tensors, makeData);
+  auto result = compareSchedules(module, options, tensors, makeData, reasons);
   if (!result)
     return result.message().empty() ? int(kUsage)
                                     : fail(options, result.message());

@@ -121,7 +121,8 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
              .str(),
          bool(cluster),
          inLoop ? 0
-                : type.getNumElements() * type.getElementTypeBitWidth() / 8});
+                : type.getNumElements() * type.getElementTypeBitWidth() / 8,
+         update.getLoc()});
   });
   return reports;
 }

@@ -13,9 +13,12 @@
 #include "Data.h"
 #include "Training.h"
 
+#include "plait/Passes.h"
+
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -38,17 +41,23 @@ int main(int argc, char **argv) {
   registerAllExtensions(registry);
   registry.insert<train::TrainDialect>();
   MLIRContext context(registry);
+  ReasonCollector reasons(context);
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler handler(sources, &context);
   OwningOpRef<ModuleOp> module =
       parseSourceFile<ModuleOp>(options->file, sources, &context);
   if (!module)
     return kUsage;
+  // Roles as strings come from tools without the dialect.
+  PassManager roles(&context);
+  roles.addPass(createTrainRolesFromStrings());
+  if (failed(roles.run(*module)))
+    return kUsage;
   Tensors tensors;
   if (auto status =
           readInputs(options->inputFiles, options->inputSingles, tensors);
       !status)
     return fail(*options, status.message());
-  return options->compare ? runComparison(*module, *options, tensors)
-                          : runTraining(*module, *options, tensors);
+  return options->compare ? runComparison(*module, *options, tensors, reasons)
+                          : runTraining(*module, *options, tensors, reasons);
 }
