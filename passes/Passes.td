@@ -31,10 +31,10 @@ def TrainRolesFromStrings : Pass<"train-roles-from-strings"> {
     |---|---|
     | `param` | `#train.param<name>` |
     | `state:KIND` | `#train.state<name, KIND>` |
-    | `buffer` | `#train.state<"", name>` |
+    | `state`, `buffer` | `#train.state<"", name>` |
     | `input`, `label` | `#train.input<name>` |
     | `pending:WHAT` | `#train.pending<name, WHAT>` |
-    | `new_param`, `new_state:KIND`, `new_buffer` | `#train.next<...>` |
+    | `new_param`, `new_state:KIND`, `new_state`, `new_buffer` | `#train.next<...>` |
     | `loss`, `output` | `#train.output<name, or "loss">` |
   }];
   let dependentDialects = ["::plait::train::TrainDialect"];
@@ -45,6 +45,118 @@ def TrainRolesToStrings : Pass<"train-roles-to-strings"> {
   let description = [{
     The inverse of `train-roles-from-strings`.
   }];
+}
+
+def TrainFoldUnitDims : Pass<"train-fold-unit-dims"> {
+  let summary = "Drop unit dimensions that a reduction keeps for a reshape";
+  let description = [{
+    A reduction whose result has dimensions of extent 1, and whose only use is
+    a `tensor.collapse_shape` that drops them, gives the reshaped tensor itself.
+    An importer writes the gradient of a bias so; without the reshape, reduction
+    and update can be one loop nest.
+
+    ```mlir
+    // before
+    %0 = linalg.generic ... ins(%dy : tensor<32x512xf32>) outs(%z) -> tensor<1x512xf32>
+    %db = tensor.collapse_shape %0 [[0, 1]] : tensor<1x512xf32> into tensor<512xf32>
+    // after
+    %db = linalg.generic ... ins(%dy : tensor<32x512xf32>) outs(%z) -> tensor<512xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainRolesFromAliasing : Pass<"train-roles-from-aliasing"> {
+  let summary = "Read JAX's buffer donation as roles";
+  let description = [{
+    For functions without roles whose arguments carry `tf.aliasing_output` or
+    `jax.buffer_donor`, as `jax.jit(..., donate_argnums=...)` writes them: a
+    donated argument's next value is the result that takes its buffer (for a
+    donor that names none, the first free result of its type). An argument that
+    anything but updates reads is a parameter, the others are states without an
+    owner. All are named by their position: `arg0`, `arg1`, ...
+
+    Donation pairs by type, not by meaning. A result that is no elementwise
+    function of the argument whose buffer it takes is an error: two moments
+    returned in another order, or an output in the buffer of an input, would
+    otherwise be carried to the next step as something else.
+
+    ```mlir
+    // before
+    func.func @main(%w: tensor<4xf32> {tf.aliasing_output = 1 : i32}, ...)
+    // after
+    func.func @main(%w: tensor<4xf32> {train.role = #train.param<"arg0">}, ...)
+        -> (tensor<f32>, tensor<4xf32> {train.role = #train.next<"arg0">})
+        attributes {train.step}
+    ```
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect"];
+}
+
+def TrainFoldTransposes : Pass<"train-fold-transposes"> {
+  let summary = "Fold transposes into the maps of products";
+  let description = [{
+    A product that reads `linalg.transpose` of a tensor reads the tensor itself
+    with permuted indexing maps. It saves a copy of every weight matrix, and it
+    makes the product, not the copy, the reader that updates wait for, so it
+    runs before placement.
+
+    A product or reduction from a constant init of which only the transpose is
+    used writes its result transposed: nothing is left between a gradient and
+    its update.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainRaise : InterfacePass<"train-raise", "::mlir::FunctionOpInterface"> {
+  let summary = "Find the updates in a graph whose optimizer is plain arithmetic";
+  let description = [{
+    Walks back from the next value of each parameter, and of its states, through
+    ops that work element by element on the parameter's shape, and through
+    scalar maths, as long as nothing else uses what they make. What the walk
+    took in becomes a `train.update` with one `linalg.generic`; what it stopped
+    at are the gradients and scalars. No optimizer is known by name.
+
+    States without an owner are given to the one parameter whose next value is
+    an elementwise function of them. Where norms of the whole tensor lie in the
+    walk's way (LAMB), they are taken in too, and the update is not elementwise.
+
+    A parameter whose update is anything else stays as it is, with a remark that
+    names the op that stopped the walk. Updates that are `train` ops already are
+    left alone.
+
+    ```mlir
+    // before
+    %s = linalg.generic ins(%dw) { * -0.1 }
+    %w1 = linalg.generic ins(%w, %s) outs(%empty) { + }
+    // after
+    %w1 = train.update "raised" ins(%dw) outs(%w) {
+      %n = linalg.generic ins(%dw) outs(%w) { * -0.1, + }
+      train.yield %n
+    }
+    ```
+  }];
+  let dependentDialects = ["::plait::train::TrainDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def TrainFuseElementwise : Pass<"train-fuse-elementwise"> {
+  let summary = "Join elementwise ops with the one op that uses them";
+  let description = [{
+    Upstream's elementwise fusion and reshape folding, for producers with one
+    use. Two pairs are kept apart. A producer that reads its own destination
+    would, in the loops of a larger consumer, accumulate into it more than once:
+    upstream's `linalg-fuse-elementwise-ops` computes wrong numbers there. And
+    what a contraction reads or makes stays a tensor, because a product with
+    other arithmetic in its body is lowered to plain loops.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 //===----------------------------------------------------------------------===//
@@ -157,17 +269,6 @@ def TrainFuseClusters : Pass<"train-fuse-clusters"> {
 // Lower: buffers, threads, machine code
 //===----------------------------------------------------------------------===//
 
-def TrainFoldTransposes : Pass<"train-fold-transposes"> {
-  let summary = "Fold transposes of operands into contraction maps";
-  let description = [{
-    A product that reads `linalg.transpose` of a tensor reads the tensor itself
-    with permuted indexing maps. It saves a copy of every weight matrix, and it
-    makes the product, not the copy, the reader that updates wait for, so it
-    runs before placement.
-  }];
-  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
-}
-
 def TrainParallelize : Pass<"train-parallelize"> {
   let summary = "Split large elementwise and reduction ops among threads";
   let description = [{
@@ -191,7 +292,22 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
     `bufferization.materialize_in_destination` of the argument it replaces, and
     makes inputs read-only. Bufferization then either finds the value in place
     or copies it there, or refuses where a later reader still needs the old
-    value; it can no longer return a fresh buffer silently.
+    value; it can no longer return a fresh buffer silently. A value that is
+    carried twice is copied for the second argument.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::linalg::LinalgDialect"];
+}
+
+def TrainMaterializeLoops : Pass<"train-materialize-loops"> {
+  let summary = "Tie each value a loop carries to the buffer it replaces";
+  let description = [{
+    Wraps each tensor that an `scf.for` or `scf.while` yields into a
+    `bufferization.materialize_in_destination` of the block argument it is the
+    next value of, unless it is an updated version of that anyway. A carried
+    value that becomes another one (a swap) is copied first. After
+    bufferization a loop carries the buffers it started with, and no iteration
+    hands a buffer of its own to the next.
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
@@ -211,9 +327,12 @@ def TrainPlanArena : Pass<"train-plan-arena"> {
   let description = [{
     Replaces the allocations of a function by views of one trailing argument of
     `i8`s; buffers whose lifetimes do not overlap share bytes. Its size is left
-    in the attribute `plait.arena_bytes` of the function. Allocations inside
-    parallel loops are tile-sized and go to the thread's stack. Nothing is
-    allocated in a step.
+    in the attribute `plait.arena_bytes` of the function. The buffers of a
+    sequential loop or a branch are planned in turn, and take one place of
+    their sum; a buffer that a branch yields is one of the code around it.
+    A loop that carries a buffer which it allocates is an error. Allocations
+    inside parallel loops are tile-sized and go to the thread's stack. Nothing
+    is allocated in a step.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect",
                            "::mlir::arith::ArithDialect"];
@@ -269,6 +388,21 @@ def TrainLowerContractions : Pass<"train-lower-contractions"> {
     "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
   ];
+}
+
+def TrainSerializeLoops : Pass<"train-serialize-loops"> {
+  let summary = "Make parallel loops with little work sequential";
+  let description = [{
+    After bufferization: an `scf.forall` whose structured ops have fewer
+    iterations in total than `min-elements` becomes `scf.for`, because waking
+    the threads would take longer. Counts depend on shapes alone.
+  }];
+  let options = [
+    Option<"minElements", "min-elements", "int64_t", /*default=*/"32768",
+           "Iterations of structured ops, over the whole loop, from which on a "
+           "loop stays parallel.">
+  ];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
 def TrainHoistWorkspaces : Pass<"train-hoist-workspaces"> {

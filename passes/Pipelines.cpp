@@ -22,15 +22,25 @@
 
 using namespace mlir;
 
-void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+void plait::buildRolesPipeline(OpPassManager &pm) {
   // Importers leave calls and roles as strings.
   pm.addPass(createTrainRolesFromStrings());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
+  // Looks at what updates read, so calls must be gone.
+  pm.addPass(createTrainRolesFromAliasing());
+}
+
+void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+  buildRolesPipeline(pm);
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());
-  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addPass(createTrainFoldUnitDims());
+  // Raise while the optimizer's ops are still its own: elementwise fusion would
+  // join them to the gradient's, and repeat scalar maths for each element.
+  pm.addNestedPass<func::FuncOp>(createTrainRaise());
+  pm.addPass(createTrainFuseElementwise());
   // The last CSE of the pipeline, see train-localize-inits.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -45,13 +55,13 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
 /// Tensors to buffers; a step's carried values end up in their arguments.
 static void addBufferization(OpPassManager &pm) {
   pm.addPass(plait::createTrainMaterializeNext());
+  pm.addPass(plait::createTrainMaterializeLoops());
   // Destinations that are only copied to their argument become that argument.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion =
       bufferization::LayoutMapOption::IdentityLayoutMap;
-  options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   // What is left of parallel insertions and materialize_in_destination are
   // copies of views onto themselves: CSE makes the two views one, and the copy
@@ -64,6 +74,8 @@ static void addBufferization(OpPassManager &pm) {
 
 /// Buffers to the LLVM dialect.
 static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
+  // Before products become loops: it counts structured ops.
+  pm.addPass(plait::createTrainSerializeLoops());
   plait::TrainLowerContractionsOptions products;
   products.registerRows = target.registerRows;
   products.registerCols = target.registerCols;
@@ -118,6 +130,24 @@ struct ScheduleOptions : PassPipelineOptions<ScheduleOptions> {
       llvm::cl::desc("Where updates run: baseline, backward, forward or auto."),
       llvm::cl::init("backward")};
 };
+
+struct ToLlvmOptions : PassPipelineOptions<ToLlvmOptions> {
+  Option<std::string> policy{
+      *this, "policy",
+      llvm::cl::desc("Where updates run: baseline, backward or forward."),
+      llvm::cl::init("backward")};
+  // plait-run asks the CPU for these; text for another compiler must say them.
+  Option<int64_t> registerRows{
+      *this, "register-rows",
+      llvm::cl::desc("Rows of a product's register tile: 6 for AVX2, 8 for "
+                     "AVX-512."),
+      llvm::cl::init(plait::TargetOptions().registerRows)};
+  Option<int64_t> registerCols{
+      *this, "register-cols",
+      llvm::cl::desc("Lanes of a product's register tile, two vectors: 16 for "
+                     "AVX2, 32 for AVX-512."),
+      llvm::cl::init(plait::TargetOptions().registerCols)};
+};
 } // namespace
 
 void plait::registerPlaitPipelines() {
@@ -127,10 +157,13 @@ void plait::registerPlaitPipelines() {
       [](OpPassManager &pm, const ScheduleOptions &options) {
         buildSchedulePipeline(pm, options.policy);
       });
-  PassPipelineRegistration<ScheduleOptions>(
+  PassPipelineRegistration<ToLlvmOptions>(
       "plait-to-llvm", "The whole way from a training graph to LLVM.",
-      [](OpPassManager &pm, const ScheduleOptions &options) {
+      [](OpPassManager &pm, const ToLlvmOptions &options) {
         buildSchedulePipeline(pm, options.policy);
-        buildLoweringPipeline(pm, TargetOptions());
+        TargetOptions target;
+        target.registerRows = options.registerRows;
+        target.registerCols = options.registerCols;
+        buildLoweringPipeline(pm, target);
       });
 }

@@ -29,6 +29,9 @@ namespace plait {
 #define GEN_PASS_REGISTRATION
 #include "plait/Passes.h.inc"
 
+/// From what importers write to functions that say what is what; part of the
+/// schedule pipeline, and harmless twice.
+void buildRolesPipeline(mlir::OpPassManager &pm);
 /// `policy` as in train-place. From tensors to clusters.
 void buildSchedulePipeline(mlir::OpPassManager &pm, llvm::StringRef policy);
 /// From clusters to the LLVM dialect, OpenMP threads included.

@@ -21,6 +21,10 @@
 
 namespace plait {
 
+/// Writes a `train.update` for each parameter of `step` whose update is
+/// elementwise arithmetic; the others stay as they are, with a remark.
+void raiseUpdates(mlir::FunctionOpInterface step);
+
 /// The placement that a policy asks for: one of the placements by its name, or
 /// `auto`, which is `backward` until there is a cost model. Nothing for others.
 std::optional<train::Placement> parsePolicy(llvm::StringRef policy);

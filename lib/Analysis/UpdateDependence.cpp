@@ -129,11 +129,11 @@ static void backwardSlice(Value value, llvm::SetVector<Operation *> &slice) {
   }
 }
 
-/// The ops that make a gradient, back through elementwise ops of its shape to
-/// the products and reductions they start from.
-static llvm::SetVector<Operation *> gradientChain(Value grad) {
+/// The ops that make the gradients, back through elementwise ops of their shape
+/// to the products and reductions they start from.
+static llvm::SetVector<Operation *> gradientChain(UpdateOpInterface update) {
   llvm::SetVector<Operation *> chain;
-  SmallVector<Value> worklist = {grad};
+  SmallVector<Value> worklist(update.getGradients());
   while (!worklist.empty()) {
     Value value = worklist.pop_back_val();
     Operation *def = value.getDefiningOp();
@@ -143,7 +143,7 @@ static llvm::SetVector<Operation *> gradientChain(Value grad) {
     if (!op || op.getNumParallelLoops() != op.getNumLoops())
       continue;
     for (OpOperand *in : op.getDpsInputOperands())
-      if (in->get().getType() == grad.getType())
+      if (in->get().getType() == op->getResult(0).getType())
         worklist.push_back(in->get());
   }
   return chain;
@@ -157,18 +157,18 @@ UpdateDependence::getOtherGradients(UpdateOpInterface update) const {
   llvm::SetVector<Operation *> slice;
   for (Value scalar : update.getScalars())
     backwardSlice(scalar, slice);
-  for (Operation *op : gradientChain(update.getGradient())) {
+  for (Operation *op : gradientChain(update)) {
     auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
     if (!linalgOp || linalgOp.getNumParallelLoops() != linalgOp.getNumLoops())
       continue;
     for (OpOperand *in : linalgOp.getDpsInputOperands())
-      if (in->get().getType() != update.getGradient().getType())
+      if (in->get().getType() != op->getResult(0).getType())
         backwardSlice(in->get(), slice);
   }
   SmallVector<StringRef> names;
   for (UpdateOpInterface other : updates)
     if (other != update &&
-        llvm::any_of(gradientChain(other.getGradient()),
+        llvm::any_of(gradientChain(other),
                      [&](Operation *op) { return slice.contains(op); }))
       names.push_back(getParamName(other));
   return names;

@@ -16,6 +16,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "tensor files are little-endian and are copied without conversion"
@@ -89,16 +90,28 @@ AlignedBytes &AlignedBytes::operator=(AlignedBytes &&other) noexcept {
 
 AlignedBytes::~AlignedBytes() { std::free(bytes); }
 
+/// A step that streams through its weights touches a new page every 4 KiB; with
+/// pages of 2 MiB the same memory gives about a quarter more bandwidth.
+static void adviseHugePages(void *bytes, size_t size) {
+#ifdef MADV_HUGEPAGE
+  // Advice: where the kernel declines, small pages are right, only slower.
+  (void)madvise(bytes, size, MADV_HUGEPAGE);
+#endif
+}
+
 Expected<AlignedBytes> AlignedBytes::allocate(uint64_t size) {
+  constexpr uint64_t hugePage = 2 << 20;
   AlignedBytes result;
-  if (size <= PTRDIFF_MAX - alignment) {
+  uint64_t unit = size >= 2 * hugePage ? hugePage : alignment;
+  if (size <= PTRDIFF_MAX - unit) {
     // aligned_alloc wants a multiple of the alignment. At least one unit, so
     // that memcpy of nothing still gets a valid pointer.
-    size_t rounded = (size + alignment - 1) / alignment * alignment;
+    size_t rounded = (size + unit - 1) / unit * unit;
     if (rounded == 0)
-      rounded = alignment;
-    result.bytes =
-        static_cast<uint8_t *>(std::aligned_alloc(alignment, rounded));
+      rounded = unit;
+    result.bytes = static_cast<uint8_t *>(std::aligned_alloc(unit, rounded));
+    if (result.bytes && unit == hugePage)
+      adviseHugePages(result.bytes, rounded);
   }
   if (!result.bytes)
     return Error{"out of memory: cannot allocate " + std::to_string(size) +

@@ -71,6 +71,7 @@ static LogicalResult finalizeAbi(FunctionOpInterface step) {
   (void)step.eraseResults(all);
   for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i) {
     step.removeArgAttr(i, TrainDialect::kRoleAttr);
+    step.removeArgAttr(i, TrainDialect::kIndexRangeAttr);
     step.removeArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName);
   }
   return success();

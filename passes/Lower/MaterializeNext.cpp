@@ -15,6 +15,7 @@
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 using namespace mlir;
 using namespace plait::train;
@@ -27,16 +28,30 @@ namespace plait {
 static void materializeNext(FunctionOpInterface step) {
   Operation *ret = step.getFunctionBody().front().getTerminator();
   OpBuilder b(ret);
+  DenseMap<Value, Value> ties;
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);
     Value value = ret->getOperand(i);
     if (!arg || arg == value)
       continue;
+    // A value that is carried twice can be in place once; the copy reads it
+    // where it then is.
+    auto tie = ties.find(value);
+    Value source =
+        tie == ties.end()
+            ? value
+            : linalg::CopyOp::create(b, value.getLoc(), tie->second, arg)
+                  .getResult(0);
     Value tied = bufferization::MaterializeInDestinationOp::create(
-                     b, value.getLoc(), value, arg)
+                     b, value.getLoc(), source, arg)
                      .getResult();
+    ties.try_emplace(value, tied);
     ret->setOperand(i, tied);
   }
+  // An output that is carried, too, is read where it then is.
+  for (OpOperand &result : ret->getOpOperands())
+    if (auto tie = ties.find(result.get()); tie != ties.end())
+      result.set(tie->second);
   for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i)
     if (isa_and_nonnull<InputAttr>(getArgRole(step, i)) || !getArgRole(step, i))
       step.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,

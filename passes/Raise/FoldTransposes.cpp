@@ -5,14 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Fold transposes: a product reads the transposed tensor through its maps.
+// Fold transposes: a product reads the transposed tensor through its maps, and
+// a product or reduction whose result is only transposed writes it transposed.
 //
 //===----------------------------------------------------------------------===//
 
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -72,10 +73,49 @@ struct FoldIntoContraction : OpInterfaceRewritePattern<linalg::LinalgOp> {
   }
 };
 
+/// JAX computes dW^T and transposes it: between a gradient and its update there
+/// would be a copy of the whole gradient.
+struct FoldIntoProducer : OpInterfaceRewritePattern<linalg::LinalgOp> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::LinalgOp transpose,
+                                PatternRewriter &rewriter) const override {
+    if (transpose->getNumResults() != 1)
+      return rewriter.notifyMatchFailure(transpose, "not a transpose");
+    auto [source, permutation] = matchTranspose(transpose->getResult(0));
+    auto op = source ? source.getDefiningOp<linalg::LinalgOp>() : nullptr;
+    if (!op || op.getNumReductionLoops() == 0 || op->getNumResults() != 1)
+      return rewriter.notifyMatchFailure(transpose, "no product is transposed");
+    if (!op->hasOneUse())
+      return rewriter.notifyMatchFailure(transpose,
+                                         "the product has other users");
+    auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+    if (!fill)
+      return rewriter.notifyMatchFailure(
+          transpose, "the product adds to something that is not constant");
+    rewriter.setInsertionPoint(op);
+    auto type = cast<RankedTensorType>(transpose->getResult(0).getType());
+    Value empty = tensor::EmptyOp::create(rewriter, fill.getLoc(), type, {});
+    Value init = linalg::FillOp::create(rewriter, fill.getLoc(),
+                                        fill.getInputs(), empty)
+                     .getResult(0);
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    maps.back() = inversePermutation(permutation).compose(maps.back());
+    auto generic = linalg::GenericOp::create(
+        rewriter, op.getLoc(), TypeRange(type), op.getDpsInputs(), init, maps,
+        op.getIteratorTypesArray());
+    rewriter.cloneRegionBefore(op->getRegion(0), generic.getRegion(),
+                               generic.getRegion().begin());
+    rewriter.replaceOp(transpose, generic);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct FoldTransposes : plait::impl::TrainFoldTransposesBase<FoldTransposes> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldIntoContraction>(&getContext());
+    patterns.add<FoldIntoContraction, FoldIntoProducer>(&getContext());
     if (failed(applyPatternsGreedily(
             getOperation(), std::move(patterns),
             GreedyRewriteConfig().enableConstantCSE(false))))

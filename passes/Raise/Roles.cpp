@@ -31,17 +31,17 @@ static Attribute roleFromString(MLIRContext *ctx, StringRef role,
   StringAttr whatAttr = StringAttr::get(ctx, what);
   if (kind == "param")
     return ParamAttr::get(ctx, name);
-  if (kind == "state")
+  if (kind == "state" && !what.empty())
     return StateAttr::get(ctx, name, whatAttr);
-  if (kind == "buffer")
+  if (kind == "state" || kind == "buffer")
     return StateAttr::get(ctx, empty, name);
   if (kind == "pending")
     return PendingAttr::get(ctx, name, whatAttr);
   if (kind == "new_param")
     return NextAttr::get(ctx, name, StringAttr());
-  if (kind == "new_state")
+  if (kind == "new_state" && !what.empty())
     return NextAttr::get(ctx, name, whatAttr);
-  if (kind == "new_buffer")
+  if (kind == "new_state" || kind == "new_buffer")
     return NextAttr::get(ctx, empty, name);
   StringAttr own = name.empty() ? StringAttr::get(ctx, fallback) : name;
   if (kind == "input" || kind == "label")

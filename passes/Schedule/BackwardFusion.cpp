@@ -58,43 +58,56 @@ static bool isElementwise(linalg::LinalgOp op) {
          });
 }
 
-/// The ops that make `grad`, back to the products or reductions they start
-/// from: what can be in one loop nest with the update. Empty, with a reason,
-/// where the gradient has other users or is made by no structured op.
+/// The op that makes `value`, where it can be in one loop nest with `update`:
+/// it has as many elements as the parameter, and only `members` use it.
+static linalg::LinalgOp
+fusableProducer(Value value, UpdateOpInterface update,
+                const llvm::SetVector<Operation *> &members,
+                std::string &reason) {
+  auto paramType = cast<RankedTensorType>(update.getParam().getType());
+  auto producer = value.getDefiningOp<linalg::LinalgOp>();
+  if (!producer || producer->getBlock() != update->getBlock() ||
+      cast<RankedTensorType>(value.getType()).getNumElements() !=
+          paramType.getNumElements()) {
+    reason = "is made by no linalg op";
+    return {};
+  }
+  if (!usedOnlyBy(producer, members)) {
+    reason = "has other users";
+    return {};
+  }
+  return producer;
+}
+
+/// The ops that make the gradients, back to the products or reductions they
+/// start from: what can be in one loop nest with the update. Of several
+/// gradients, those that cannot be there are stored, and read tile by tile.
+/// Fails, with a reason, where that is all of them.
 static FailureOr<llvm::SetVector<Operation *>>
 collectProducers(UpdateOpInterface update, std::string &reason) {
   llvm::SetVector<Operation *> members;
   members.insert(update);
-  auto paramType = cast<RankedTensorType>(update.getParam().getType());
-  SmallVector<Value> worklist = {update.getGradient()};
-  while (!worklist.empty()) {
-    Value value = worklist.pop_back_val();
-    auto producer = value.getDefiningOp<linalg::LinalgOp>();
-    auto type = cast<RankedTensorType>(value.getType());
-    if (!producer || producer->getBlock() != update->getBlock() ||
-        type.getNumElements() != paramType.getNumElements()) {
-      if (value != update.getGradient())
-        continue;
-      reason = "is not fused: its gradient is made by no linalg op";
-      return failure();
-    }
-    if (!usedOnlyBy(producer, members)) {
-      if (value != update.getGradient())
-        continue;
-      reason = "is not fused: its gradient has other users, so it is stored";
-      return failure();
-    }
-    members.insert(producer);
+  if (!update.isElementwise()) {
+    reason = "is not fused: it reads the whole tensor, not tile by tile";
+    return failure();
+  }
+  SmallVector<Value> worklist(update.getGradients());
+  std::string why, ignored;
+  for (size_t i = 0; i < worklist.size(); ++i) {
+    bool isGradient = i < update.getGradients().size();
+    auto producer = fusableProducer(worklist[i], update, members,
+                                    isGradient ? why : ignored);
+    if (!producer || !members.insert(producer))
+      continue;
     if (isElementwise(producer) && !isInit(producer))
       for (OpOperand *in : producer.getDpsInputOperands())
         if (isa<RankedTensorType>(in->get().getType()))
           worklist.push_back(in->get());
   }
-  if (members.size() == 1 || !update.isElementwise()) {
-    reason = "is not fused: it reads the whole tensor, not tile by tile";
-    return failure();
-  }
-  return members;
+  if (members.size() > 1)
+    return members;
+  reason = "is not fused: its gradient " + why + ", so it is stored";
+  return failure();
 }
 
 /// Moves `update` to where its window starts. The gradient's producers follow

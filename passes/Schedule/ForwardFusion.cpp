@@ -33,10 +33,17 @@ namespace plait {
 } // namespace plait
 
 namespace {
-/// One operand of a waiting update, and its role across the step boundary.
+/// A value that waiting updates read, and its role across the step boundary.
 struct Pending {
   Value value;
   PendingAttr role;
+};
+
+/// What waits in a step: each value once, whichever updates read it.
+struct PendingValues {
+  SmallVector<Pending> values;
+  /// For each update, which of `values` each input is.
+  SmallVector<SmallVector<unsigned>> inputs;
 };
 } // namespace
 
@@ -55,15 +62,25 @@ static unsigned numInputs(UpdateOpInterface update) {
   return update->getNumOperands() - update->getNumResults();
 }
 
-/// Every operand that is neither the parameter nor a state, in order.
-static SmallVector<Pending> pendingOf(UpdateOpInterface update) {
-  SmallVector<Pending> pending;
-  Builder b(update.getContext());
-  for (unsigned i = 0, e = numInputs(update); i < e; ++i)
-    pending.push_back(
-        {update->getOperand(i),
-         PendingAttr::get(b.getContext(), b.getStringAttr(getParamName(update)),
-                          b.getStringAttr("in" + Twine(i)))});
+/// Every operand that is neither a parameter nor a state, in order. Its role is
+/// that of the first update to read it.
+static PendingValues pendingOf(ArrayRef<UpdateOpInterface> updates) {
+  PendingValues pending;
+  llvm::SmallDenseMap<Value, unsigned> known;
+  for (UpdateOpInterface update : updates) {
+    Builder b(update.getContext());
+    SmallVector<unsigned> &inputs = pending.inputs.emplace_back();
+    for (unsigned i = 0, e = numInputs(update); i < e; ++i) {
+      Value value = update->getOperand(i);
+      auto [it, isNew] = known.try_emplace(value, pending.values.size());
+      inputs.push_back(it->second);
+      if (isNew)
+        pending.values.push_back(
+            {value, PendingAttr::get(b.getContext(),
+                                     b.getStringAttr(getParamName(update)),
+                                     b.getStringAttr("in" + Twine(i)))});
+    }
+  }
   return pending;
 }
 
@@ -128,8 +145,9 @@ static FunctionOpInterface cloneAs(FunctionOpInterface step, const Twine &name) 
 
 /// @step_first: parameters and states pass through; pending values come out.
 static void makeFirst(FunctionOpInterface first) {
-  for (UpdateOpInterface update : forwardUpdates(first)) {
-    appendResults(first, pendingOf(update));
+  SmallVector<UpdateOpInterface> updates = forwardUpdates(first);
+  appendResults(first, pendingOf(updates).values);
+  for (UpdateOpInterface update : updates) {
     for (auto [next, old] :
          llvm::zip(update->getResults(), update.getDpsInits()))
       next.replaceAllUsesWith(old);
@@ -176,16 +194,17 @@ static void clusterWithReader(UpdateOpInterface update, Operation *reader) {
 /// first reader of what it replaces, and the new pending values go out.
 static void makeSteady(FunctionOpInterface step) {
   Block *block = &step.getFunctionBody().front();
-  for (UpdateOpInterface update : forwardUpdates(step)) {
-    SmallVector<Pending> pending = pendingOf(update);
-    SmallVector<Value> args = appendArguments(step, pending);
-    appendResults(step, pending);
+  SmallVector<UpdateOpInterface> updates = forwardUpdates(step);
+  PendingValues pending = pendingOf(updates);
+  SmallVector<Value> args = appendArguments(step, pending.values);
+  appendResults(step, pending.values);
+  for (auto [update, inputs] : llvm::zip(updates, pending.inputs)) {
     // The update's results go to next values only; those become the values
     // applied at the start of this step.
     SmallVector<Value> olds(update.getDpsInits());
     update->moveBefore(&block->front());
-    for (auto [i, arg] : llvm::enumerate(args))
-      update->setOperand(i, arg);
+    for (auto [i, input] : llvm::enumerate(inputs))
+      update->setOperand(i, args[input]);
     for (auto [next, old] : llvm::zip(update->getResults(), olds))
       old.replaceAllUsesExcept(next, update);
     Operation *reader = firstReader(block, update->getResults());
@@ -200,11 +219,11 @@ static void makeFlush(FunctionOpInterface step, FunctionOpInterface flush) {
   SmallVector<UpdateOpInterface> updates = forwardUpdates(flush);
   Block *block = &flush.getFunctionBody().front();
   Operation *ret = block->getTerminator();
-  for (UpdateOpInterface update : updates) {
-    SmallVector<Value> args = appendArguments(flush, pendingOf(update));
-    for (auto [i, arg] : llvm::enumerate(args))
-      update->setOperand(i, arg);
-  }
+  PendingValues pending = pendingOf(updates);
+  SmallVector<Value> args = appendArguments(flush, pending.values);
+  for (auto [update, inputs] : llvm::zip(updates, pending.inputs))
+    for (auto [i, input] : llvm::enumerate(inputs))
+      update->setOperand(i, args[input]);
   // Keep the results that the waiting updates make; drop all others, and then
   // every op and argument that nothing uses any more.
   llvm::BitVector dropResults(flush.getNumResults());

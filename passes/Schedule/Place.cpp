@@ -30,6 +30,12 @@ static remark::RemarkOpts remarkOpts(UpdateOpInterface update) {
       .function(getParamName(update));
 }
 
+static bool isCarried(BlockArgument arg) {
+  auto step = dyn_cast<FunctionOpInterface>(arg.getOwner()->getParentOp());
+  return step && isa_and_nonnull<ParamAttr, StateAttr>(
+                     getArgRole(step, arg.getArgNumber()));
+}
+
 /// The reason why `update` cannot be placed by `policy`; empty where it can.
 static std::string whyNot(UpdateOpInterface update, Placement policy,
                           const UpdateDependence &dependence) {
@@ -51,6 +57,12 @@ static std::string whyNot(UpdateOpInterface update, Placement policy,
     if (!isa<BlockArgument>(old))
       return "update of \"" + name.str() +
              "\" replaces a value that is no argument of the step";
+  for (Value input : update.getDpsInputs())
+    if (auto arg = dyn_cast<BlockArgument>(input); arg && isCarried(arg))
+      return "update of \"" + name.str() +
+             "\" reads the old value of argument #" +
+             std::to_string(arg.getArgNumber()) +
+             ", which this step replaces, so it cannot wait";
   for (Value next : update->getResults())
     if (!llvm::all_of(next.getUsers(), [](Operation *user) {
           return user->hasTrait<OpTrait::IsTerminator>();

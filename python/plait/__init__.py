@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Plait's Python side: import training steps, convert tensor files.
 
-`plait.torch` needs PyTorch and torch-mlir and is loaded when first used;
-everything else needs only numpy and safetensors.
+`plait.torch` needs PyTorch and torch-mlir, `plait.jax` needs JAX; each is loaded
+when first used. Everything else needs only numpy and safetensors.
 """
 
 import importlib
@@ -16,7 +16,7 @@ __all__ = ["ExportedStep", "UnsupportedError"]
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Load `plait.torch` on first use."""
-    if name == "torch":
-        return importlib.import_module("plait.torch")
+    """Load `plait.torch` or `plait.jax` on first use."""
+    if name in ("torch", "jax"):
+        return importlib.import_module(f"plait.{name}")
     raise AttributeError(f"module 'plait' has no attribute '{name}'")

@@ -10,7 +10,7 @@ a frontend that prints differently must fail here and not give wrong text.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _VALUE = r"%(?:[A-Za-z$._][\w$.-]*|\d+)(?:#\d+)?"
@@ -62,6 +62,48 @@ class Update:
     lr_input: str | None = None
 
 
+@dataclass(frozen=True)
+class TracedUpdate:
+    """An update that the function itself computes, for one parameter.
+
+    Attributes:
+        parameter: the parameter's name.
+        states: the names of its states.
+    """
+
+    parameter: str
+    states: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class IndexRange:
+    """What the values of an integer argument may be.
+
+    Attributes:
+        low, high: low <= value < high.
+        others: further values (a loss's ignore_index).
+    """
+
+    low: int
+    high: int
+    others: tuple[int, ...] = ()
+
+    def contains(self, low: int, high: int) -> bool:
+        """Whether all of low <= value < high may be."""
+        inside = self.low <= low and high <= self.high
+        return inside or (high == low + 1 and low in self.others)
+
+    def meet(self, other: "IndexRange") -> "IndexRange":
+        """What is in both."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        both = sorted({*self.others, *other.others})
+        others = [
+            v for v in both
+            if all(r.contains(v, v + 1) for r in (self, other)) and not low <= v < high
+        ]  # fmt: skip
+        return IndexRange(low, high, tuple(others))
+
+
 def parse_function(text: str) -> Function:
     """Take apart a module that was printed with one function in it.
 
@@ -110,19 +152,22 @@ def parse_function(text: str) -> Function:
 
 def compose_step(
     function: Function,
-    updates: Sequence[Update],
+    updates: Sequence[Update | TracedUpdate],
     buffers: Sequence[str],
     inputs: Sequence[str],
+    ranges: Mapping[str, IndexRange] | None = None,
 ) -> str:
     """The module text of `@step`.
 
-    `function` must take the parameters in the order of `updates`, then
-    `buffers`, then `inputs`, and return the loss, a gradient for each
-    parameter, and the next value of each buffer.
+    `function` must take the parameters in the order of `updates`, each followed
+    by its states where the update is traced, then `buffers`, then `inputs`; and
+    return the loss, for each parameter its gradient or the next value of it and
+    its states, and the next value of each buffer.
 
     The step takes each parameter followed by its states, then the buffers, the
     inputs and the learning rates; it returns the loss and the next value of
-    everything before the inputs, in the same order.
+    everything before the inputs, in the same order. `ranges` says what the
+    values of a buffer or input may be, where they are indices.
 
     Raises:
         ValueError: the function's arguments or results are not as described,
@@ -130,73 +175,113 @@ def compose_step(
     """
     _check_signature(function, updates, buffers, inputs)
     # In order, without repeats: several updates may share one learning rate.
-    rates = list(dict.fromkeys(u.lr_input for u in updates if u.lr_input))
+    named = [u for u in updates if isinstance(u, Update)]
+    rates = list(dict.fromkeys(u.lr_input for u in named if u.lr_input))
     _check_names([u.parameter for u in updates], buffers, [*inputs, *rates])
-
-    values = _Values(function.body)
-    bare = [u.parameter for u in updates] + [*buffers, *inputs]
-    renamed = {old: values.fresh(name) for old, name in zip(function.arguments, bare)}
-    rate_values = {name: values.fresh(name) for name in rates}
-    types = dict(zip(renamed.values(), function.argument_types))
-    argument_values = iter(renamed.values())
-    result_values = iter([renamed.get(v, v) for v in function.results])
-
-    arguments: list[str] = []
-    loss_type = function.result_types[0]
-    results = [(next(result_values), loss_type, '#train.output<"loss">')]
-    ops: list[str] = []
-
+    step = _Step(function, updates, buffers, inputs, ranges or {})
+    rate_values = {name: step.values.fresh(name) for name in rates}
     for update in updates:
-        outs = [next(argument_values)]
-        outs += [values.fresh(f"{update.parameter}.{s}") for s in update.states]
-        out_types = [types[outs[0]], *update.states.values()]
+        if isinstance(update, Update):
+            step.add_named(update, rate_values)
+        else:
+            step.carry("param", (update.parameter,))
+            for state in update.states:
+                step.carry("state", (update.parameter, state))
+    for name in buffers:
+        step.carry("state", ("", name))
+    for name in inputs:
+        step.take(name)
+    for name, value in rate_values.items():
+        step.add_argument(value, "tensor<f32>", _role("input", name))
+    return step.text()
+
+
+class _Step:
+    """`@step` as far as it is written: arguments, results, and ops behind the
+    body of the function that it is made from."""
+
+    def __init__(
+        self,
+        function: Function,
+        updates: Sequence[Update | TracedUpdate],
+        buffers: Sequence[str],
+        inputs: Sequence[str],
+        ranges: Mapping[str, IndexRange],
+    ) -> None:
+        self.values = _Values(function.body)
+        self._function, self._ranges = function, ranges
+        bare = [*_taken(updates), *buffers, *inputs]
+        self._renamed = {
+            old: self.values.fresh(name) for old, name in zip(function.arguments, bare)
+        }
+        self._types = dict(zip(self._renamed.values(), function.argument_types))
+        self._taken = iter(self._renamed.values())
+        self._given = iter([self._renamed.get(v, v) for v in function.results])
+        self._arguments: list[str] = []
+        self._ops: list[str] = []
+        self._results = [(next(self._given), function.result_types[0], _role("output", "loss"))]
+
+    def add_argument(self, value: str, value_type: str, role: str, name: str = "") -> None:
+        attributes = f"train.role = {role}"
+        if name in self._ranges:
+            allowed = self._ranges[name]
+            numbers = ", ".join(map(str, (allowed.low, allowed.high, *allowed.others)))
+            attributes += f", train.index_range = array<i64: {numbers}>"
+        self._arguments.append(f"{value}: {value_type} {{{attributes}}}")
+
+    def carry(self, kind: str, names: tuple[str, ...]) -> None:
+        """The function's next argument, whose next value is its next result."""
+        value = next(self._taken)
+        plain = names[1] if names[0] == "" else ""
+        self.add_argument(value, self._types[value], _role(kind, *names), plain)
+        self._results.append((next(self._given), self._types[value], _role("next", *names)))
+
+    def take(self, name: str) -> None:
+        """The function's next argument, an input."""
+        value = next(self._taken)
+        self.add_argument(value, self._types[value], _role("input", name), name)
+
+    def add_named(self, update: Update, rates: Mapping[str, str]) -> None:
+        """A parameter whose gradient is the function's next result."""
+        outs = [next(self._taken)]
+        outs += [self.values.fresh(f"{update.parameter}.{s}") for s in update.states]
+        types = [self._types[outs[0]], *update.states.values()]
         parts = [(update.parameter,), *((update.parameter, s) for s in update.states)]
-        arguments.append(_argument(outs[0], out_types[0], _role("param", *parts[0])))
-        for out, out_type, part in zip(outs[1:], out_types[1:], parts[1:]):
-            arguments.append(_argument(out, out_type, _role("state", *part)))
-        nexts = [values.fresh(f"{out[1:]}.next") for out in outs]
-        for value, value_type, part in zip(nexts, out_types, parts):
-            results.append((value, value_type, _role("next", *part)))
-        ins, in_types = [next(result_values)], [out_types[0]]
+        nexts = [self.values.fresh(f"{out[1:]}.next") for out in outs]
+        for i, (value, value_type, part) in enumerate(zip(outs, types, parts)):
+            self.add_argument(value, value_type, _role("state" if i else "param", *part))
+            self._results.append((nexts[i], value_type, _role("next", *part)))
+        ins, in_types = [next(self._given)], [types[0]]
         if update.lr_input:
-            ins.append(rate_values[update.lr_input])
+            ins.append(rates[update.lr_input])
             in_types.append("tensor<f32>")
-        ops.append(
+        self._ops.append(
             f"    {', '.join(nexts)} = train.{update.op}"
             f" ins({', '.join(ins)} : {', '.join(in_types)})"
-            f"\n      outs({', '.join(outs)} : {', '.join(out_types)})"
+            f"\n      outs({', '.join(outs)} : {', '.join(types)})"
             f"{_attributes(update.attributes)}"
         )
-    for name in buffers:
-        value = next(argument_values)
-        arguments.append(_argument(value, types[value], _role("state", "", name)))
-        results.append((next(result_values), types[value], _role("next", "", name)))
-    for name in inputs:
-        value = next(argument_values)
-        arguments.append(_argument(value, types[value], _role("input", name)))
-    for name, value in rate_values.items():
-        arguments.append(_argument(value, "tensor<f32>", _role("input", name)))
 
-    body = [_rename(line, renamed) for line in function.body]
-    opening, arrow = "  func.func @step(", "    -> ("
-    separator = ",\n" + " " * len(opening)
-    result_separator = ",\n" + " " * len(arrow)
-    result_roles = [f"{t} {{train.role = {role}}}" for _, t, role in results]
-    lines = [
-        *function.aliases,
-        "module {",
-        opening + separator.join(arguments) + ")",
-        arrow + result_separator.join(result_roles) + ")",
-        "    attributes {train.step} {",
-        *body,
-        *ops,
-        f"    return {', '.join(v for v, _, _ in results)}"
-        f" : {', '.join(t for _, t, _ in results)}",
-        "  }",
-        "}",
-        *function.resources,
-    ]
-    return "\n".join(lines) + "\n"
+    def text(self) -> str:
+        opening, arrow = "  func.func @step(", "    -> ("
+        separator = ",\n" + " " * len(opening)
+        result_separator = ",\n" + " " * len(arrow)
+        result_roles = [f"{t} {{train.role = {role}}}" for _, t, role in self._results]
+        lines = [
+            *self._function.aliases,
+            "module {",
+            opening + separator.join(self._arguments) + ")",
+            arrow + result_separator.join(result_roles) + ")",
+            "    attributes {train.step} {",
+            *(_rename(line, self._renamed) for line in self._function.body),
+            *self._ops,
+            f"    return {', '.join(v for v, _, _ in self._results)}"
+            f" : {', '.join(t for _, t, _ in self._results)}",
+            "  }",
+            "}",
+            *self._function.resources,
+        ]
+        return "\n".join(lines) + "\n"
 
 
 def float_literal(value: float) -> str:
@@ -251,35 +336,41 @@ def _unparenthesized(text: str) -> str:
     return text[1:-1] if text.startswith("(") and text.endswith(")") else text
 
 
+def _taken(updates: Sequence[Update | TracedUpdate]) -> list[str]:
+    """The parameters and states that the function takes, by name."""
+    names = []
+    for update in updates:
+        names.append(update.parameter)
+        if isinstance(update, TracedUpdate):
+            names += [f"{update.parameter}.{state}" for state in update.states]
+    return names
+
+
 def _check_signature(
     function: Function,
-    updates: Sequence[Update],
+    updates: Sequence[Update | TracedUpdate],
     buffers: Sequence[str],
     inputs: Sequence[str],
 ) -> None:
-    carried = len(updates) + len(buffers)
-    if len(function.arguments) != carried + len(inputs):
+    carried = [*_taken(updates), *buffers]
+    if len(function.arguments) != len(carried) + len(inputs):
         raise ValueError(
             f"the function has {len(function.arguments)} arguments for"
-            f" {carried + len(inputs)} parameters, buffers and inputs"
+            f" {len(carried) + len(inputs)} parameters, states, buffers and inputs"
         )
-    if len(function.results) != 1 + carried:
-        raise ValueError(f"the function has {len(function.results)} results, not {1 + carried}")
-    named = [u.parameter for u in updates] + list(buffers)
-    for name, before, after in zip(named, function.argument_types, function.result_types[1:]):
+    if len(function.results) != 1 + len(carried):
+        raise ValueError(f"the function has {len(function.results)} results, not {1 + len(carried)}")
+    for name, before, after in zip(carried, function.argument_types, function.result_types[1:]):
         if before != after:
             raise ValueError(f"'{name}' is {before}, but its gradient or next value is {after}")
 
 
 def _check_names(parameters: Sequence[str], buffers: Sequence[str], inputs: Sequence[str]) -> None:
-    for kind, names in (("carried tensor", [*parameters, *buffers]), ("input", inputs)):
-        repeated = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
-        if repeated:
-            raise ValueError(f"more than one {kind} is named '{repeated[0]}'")
-
-
-def _argument(value: str, value_type: str, role: str) -> str:
-    return f"{value}: {value_type} {{train.role = {role}}}"
+    # One file may hold them all.
+    names = [*parameters, *buffers, *inputs]
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise ValueError(f"more than one tensor of the step is named '{repeated[0]}'")
 
 
 def _role(kind: str, *names: str) -> str:

@@ -179,15 +179,28 @@ Status run::checkComplete(const StepSignature &signature,
   return Status::success();
 }
 
+static Status checkIndices(const Slot &slot, const HostTensor &tensor) {
+  Status status =
+      runtime::checkIndices(*slot.indexRange, tensor.dtype, tensor.data.data(),
+                            tensor.data.size() / elementSize(tensor.dtype));
+  if (!status)
+    return Error{"'" + slot.name + "': " + status.message() +
+                 " (it is used as an index)"};
+  return status;
+}
+
 Expected<DataFeed> run::makeFeed(const StepSignature &signature,
                                  const Tensors &tensors,
                                  const FeedOptions &options,
                                  llvm::StringRef advice) {
   std::vector<FeedInput> inputs;
   for (const Slot &slot : signature.slots) {
+    auto it = tensors.find(slot.name);
+    if (slot.indexRange && it != tensors.end())
+      if (Status status = checkIndices(slot, it->second); !status)
+        return Error{status.message()};
     if (slot.kind != Kind::Input)
       continue;
-    auto it = tensors.find(slot.name);
     if (it == tensors.end())
       return Error{"no tensor named '" + slot.name + "' in the inputs (" +
                    describe(slot.dtype, slot.shape) +

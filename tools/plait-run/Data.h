@@ -14,7 +14,8 @@
 #define PLAIT_TOOLS_RUN_DATA_H
 
 #include "Options.h"
-#include "Session.h"
+
+#include "plait/Driver/Session.h"
 
 namespace plait::run {
 

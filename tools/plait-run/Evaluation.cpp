@@ -12,6 +12,10 @@
 
 #include "Evaluation.h"
 
+#include "plait/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+
 #include <map>
 
 using namespace mlir;
@@ -24,7 +28,13 @@ using runtime::Status;
 
 static Status checkFunction(ModuleOp module, llvm::StringRef name) {
   std::string eval = "--eval=@" + name.str() + ": ";
-  auto fn = module.lookupSymbol<FunctionOpInterface>(name);
+  // Importers leave roles in other forms, which the session's copy has lost.
+  OwningOpRef<ModuleOp> copy = module.clone();
+  PassManager roles(module.getContext());
+  buildRolesPipeline(roles);
+  if (failed(roles.run(*copy)))
+    return Error{eval + "its roles cannot be read"};
+  auto fn = copy->lookupSymbol<FunctionOpInterface>(name);
   if (!fn || !train::isTrainingStep(fn))
     return Error{eval + "the function needs the attribute 'train.step', which "
                         "gives it the calling convention of a step"};

@@ -13,7 +13,7 @@
 #ifndef PLAIT_TOOLS_RUN_REASONS_H
 #define PLAIT_TOOLS_RUN_REASONS_H
 
-#include "StepSignature.h"
+#include "plait/Driver/StepSignature.h"
 
 #include <map>
 #include <memory>

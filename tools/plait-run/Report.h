@@ -14,7 +14,8 @@
 
 #include "Options.h"
 #include "Reasons.h"
-#include "Session.h"
+
+#include "plait/Driver/Session.h"
 
 #include "llvm/Support/JSON.h"
 

@@ -227,6 +227,7 @@ int Training::run() {
 
 int Training::writeReport() {
   auto json = reportOf(session, trace);
+  json["schedule"] = options.schedule; // as asked for: may be auto
   llvm::json::Object eval;
   for (auto &[name, value] : metrics)
     eval[name] = toJson(value);
@@ -239,8 +240,8 @@ void Training::printSummary() {
     return;
   Summary time = summarize(trace.ms);
   llvm::outs() << llvm::formatv("{0}: {1} steps, {2:f3} ms/step (min {3:f3})",
-                                session.schedule(), trace.ms.size(),
-                                time.median, time.min);
+                                options.schedule, trace.ms.size(), time.median,
+                                time.min);
   if (hasLoss(session))
     llvm::outs() << llvm::formatv(", loss {0:f6}", trace.losses.back());
   llvm::outs() << '\n';

@@ -15,7 +15,8 @@
 
 #include "Options.h"
 #include "Reasons.h"
-#include "Session.h"
+
+#include "plait/Driver/Session.h"
 
 namespace plait::run {
 

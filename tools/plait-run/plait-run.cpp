@@ -13,12 +13,9 @@
 #include "Data.h"
 #include "Training.h"
 
-#include "plait/Passes.h"
-
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -47,11 +44,6 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> module =
       parseSourceFile<ModuleOp>(options->file, sources, &context);
   if (!module)
-    return kUsage;
-  // Roles as strings come from tools without the dialect.
-  PassManager roles(&context);
-  roles.addPass(createTrainRolesFromStrings());
-  if (failed(roles.run(*module)))
     return kUsage;
   Tensors tensors;
   if (auto status =

@@ -17,6 +17,7 @@
 
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <memory>
 
@@ -30,8 +31,9 @@ struct JitOptions {
 /// Compiled functions of one module.
 class Jit {
 public:
-  /// Compiles `module`, all of whose ops are in the LLVM dialect. The error
-  /// says which cpu is unknown, or what LLVM refused.
+  /// Compiles `module`, all of whose ops are in the LLVM dialect, to machine
+  /// code: nothing is left for the first call. The error says which cpu is
+  /// unknown, or what LLVM refused.
   static llvm::Expected<std::unique_ptr<Jit>> create(mlir::ModuleOp module,
                                                      const JitOptions &options);
 
@@ -40,6 +42,7 @@ public:
 
 private:
   std::unique_ptr<mlir::ExecutionEngine> engine;
+  llvm::StringMap<void (*)(void **)> functions;
 };
 
 /// Sizes of register and cache tiles for `cpu` (empty: the host), from what

@@ -12,12 +12,15 @@
 
 #include "plait/Codegen/Jit.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/ExecutionEngine/OptUtils.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+
+#include <dlfcn.h>
 
 using namespace mlir;
 using namespace plait;
@@ -54,6 +57,20 @@ llvm::Expected<TargetOptions> plait::targetOptionsFor(StringRef cpu) {
   return options;
 }
 
+/// What `module` calls and this library can see: OpenMP's runtime, libm.
+///
+/// The engine itself looks in the process's global scope alone. A library that
+/// an interpreter has loaded is not in it, and neither is the OpenMP runtime
+/// that came with it; RTLD_DEFAULT includes what this library links.
+static llvm::StringMap<void *> resolveDeclarations(llvm::Module &module) {
+  llvm::StringMap<void *> found;
+  for (llvm::Function &function : module)
+    if (function.isDeclaration() && !function.isIntrinsic())
+      if (void *address = dlsym(RTLD_DEFAULT, function.getName().str().c_str()))
+        found[function.getName()] = address;
+  return found;
+}
+
 llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
                                                  const JitOptions &options) {
   auto machine = makeTargetMachine(options.cpu);
@@ -66,7 +83,13 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
   ExecutionEngineOptions engineOptions;
   auto optimize = makeOptimizingTransformer(/*optLevel=*/3, /*sizeLevel=*/0,
                                             machine->get());
-  engineOptions.transformer = optimize;
+  llvm::StringMap<void *> called;
+  auto transform = [&](llvm::Module *llvmModule) {
+    llvm::Error error = optimize(llvmModule);
+    called = resolveDeclarations(*llvmModule);
+    return error;
+  };
+  engineOptions.transformer = transform;
   engineOptions.jitCodeGenOptLevel = llvm::CodeGenOptLevel::Aggressive;
   engineOptions.enableGDBNotificationListener = false;
   engineOptions.enablePerfNotificationListener = false;
@@ -76,6 +99,23 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
     return engine.takeError();
   auto jit = std::make_unique<Jit>();
   jit->engine = std::move(*engine);
+  jit->engine->registerSymbols([&](llvm::orc::MangleAndInterner mangle) {
+    llvm::orc::SymbolMap symbols;
+    for (auto &entry : called)
+      symbols[mangle(entry.getKey())] = {
+          llvm::orc::ExecutorAddr::fromPtr(entry.getValue()),
+          llvm::JITSymbolFlags::Exported};
+    return symbols;
+  });
+  // Machine code is generated at the first look-up.
+  for (auto fn : module.getOps<LLVM::LLVMFuncOp>()) {
+    if (fn.isExternal() || fn.getLinkage() != LLVM::Linkage::External)
+      continue;
+    auto address = jit->engine->lookupPacked(fn.getSymName());
+    if (!address)
+      return address.takeError();
+    jit->functions[fn.getSymName()] = *address;
+  }
   return jit;
 }
 
@@ -84,5 +124,9 @@ llvm::Error Jit::call(StringRef name, ArrayRef<void *> buffers) {
   SmallVector<void *> values(buffers), packed;
   for (void *&value : values)
     packed.push_back(&value);
-  return engine->invokePacked(name, packed);
+  auto function = functions.find(name);
+  if (function == functions.end())
+    return llvm::createStringError("no compiled function '" + name + "'");
+  function->second(packed.data());
+  return llvm::Error::success();
 }

@@ -228,6 +228,14 @@ LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
 LogicalResult TrainDialect::verifyRegionArgAttribute(Operation *op, unsigned,
                                                      unsigned index,
                                                      NamedAttribute attr) {
+  if (attr.getName() == kIndexRangeAttr) {
+    auto range = dyn_cast<DenseI64ArrayAttr>(attr.getValue());
+    if (range && range.size() >= 2 && range[0] < range[1])
+      return success();
+    return op->emitOpError("argument #")
+           << index << " has 'train.index_range' " << attr.getValue()
+           << ", expected array<i64: low, high, others...> with low < high";
+  }
   if (attr.getName() != kRoleAttr)
     return success();
   // A string is what importers write (train-roles-from-strings reads it).

@@ -18,6 +18,17 @@
 using namespace mlir;
 using namespace plait::train;
 
+unsigned plait::train::countGradients(ValueRange inputs, Value param) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(param.getType()).getShape();
+  if (shape.empty())
+    return 1;
+  auto scalars = llvm::drop_begin(inputs);
+  auto end = llvm::find_if(scalars, [&](Value input) {
+    return cast<RankedTensorType>(input.getType()).getShape() != shape;
+  });
+  return 1 + std::distance(scalars.begin(), end);
+}
+
 //===----------------------------------------------------------------------===//
 // train.update
 //===----------------------------------------------------------------------===//
@@ -42,8 +53,8 @@ static LogicalResult verifyBodyArguments(Operation *op, Block &body) {
   return success();
 }
 
-/// What every update has in common: a gradient, a parameter, rank-0 scalars,
-/// and results that replace the outputs.
+/// What every update has in common: a gradient, a parameter, and results that
+/// replace the outputs.
 static LogicalResult verifyUpdate(UpdateOpInterface update, ValueRange inputs,
                                   ValueRange outputs) {
   Operation *op = update;

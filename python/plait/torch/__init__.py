@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Import a PyTorch training step: `plait.torch.export_step`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from plait.errors import UnsupportedError
 from plait.exported import ExportedStep
-from plait.step_text import Update, compose_step, parse_function
+from plait.step_text import TracedUpdate, Update, compose_step, parse_function
 
 try:
     import torch
@@ -17,22 +17,24 @@ except ImportError as error:
         'plait.torch needs PyTorch: pip install "torch==2.13.0" "torch-mlir==20261001"'
     ) from error
 
-from plait.torch.capture import LossModule, lower_to_linalg, trace_gradients, used_parameters
-from plait.torch.optimizers import OptimizerOp, optimizer_ops
+from plait.torch.assemble import Plan, tensor_type
+from plait.torch.capture import Gradients, LossModule, public, trace_gradients, used_parameters
+from plait.torch.checks import (
+    check_modules,
+    check_tensors,
+    checked_inputs,
+    ties,
+    trained_parameters,
+)
+from plait.torch.clipping import Clipping
+from plait.torch.lowering import lower
+from plait.torch.optimizers import has_named_op, optimizer_ops
+from plait.torch.randomness import RNG, initial_state
+from plait.torch.traced_optimizer import States, initial_states, trace_update
 
 __all__ = ["export_step"]
 
-_ELEMENT_TYPES = {
-    np.dtype(np.float32): "f32",
-    np.dtype(np.float64): "f64",
-    np.dtype(np.int64): "i64",
-    np.dtype(np.int32): "i32",
-    np.dtype(np.int16): "i16",
-    np.dtype(np.int8): "i8",
-    np.dtype(np.uint8): "ui8",
-    np.dtype(np.bool_): "i1",
-}
-_FLOATS = (torch.float32, torch.float64)
+Tensors = Mapping[str, torch.Tensor]
 
 
 def export_step(
@@ -43,29 +45,50 @@ def export_step(
     *,
     num_targets: int = 1,
     lr_input: bool = False,
+    clip_grad_norm: float | None = None,
+    clip_norm_type: float = 2.0,
+    clip_grad_value: float | None = None,
+    accumulation_steps: int = 1,
+    seed: int | None = None,
 ) -> ExportedStep:
     """Export one training step: forward, backward and update, with its state.
 
     The step computes `loss = loss_fn(model(*inputs), *targets)`, its gradients,
     and `optimizer.step()`. The model is taken in the mode it is in
-    (`model.train()` first, if it has batch-norm). Nothing is changed: not the
-    model, the optimizer, nor torch's random generator.
+    (`model.train()` first, if it has batch-norm or dropout). Nothing is
+    changed: not the model, the optimizer, nor torch's random generator.
 
     A parameter under several names (tied weights) stays one, under the first.
     One that the optimizer does not update (frozen, not in any group, without
     influence on the loss) is carried like a buffer.
 
+    SGD, Adagrad, RMSprop, Adadelta, Adam and AdamW become ops of the `train`
+    dialect. The `step` of any other optimizer is traced.
+
+    Dropout and other draws use a generator of the step's own, whose state is
+    the buffer `rng`, i64 [2]: a seed, and the number of micro-batches so far.
+
     Args:
         model: on the CPU; the trained parameters must be float32.
         loss_fn: a function or module; its result must be a scalar.
-        optimizer: a torch.optim SGD, Adagrad, RMSprop, Adadelta, Adam or AdamW
-            over parameters of the model, fresh or not.
+        optimizer: over parameters of the model, fresh or not.
         example_inputs: the model's arguments, then the targets. Their shapes
             are the step's; one input is named `x` (several `x0`, `x1`, ...),
             one target `y` (several `y0`, `y1`, ...).
         num_targets: how many of the last example inputs are targets.
         lr_input: make the learning rate an input, `lr`, of shape [], for use
             with a scheduler. Groups whose rates differ get `lr.0`, `lr.1`, ...
+        clip_grad_norm: clip_grad_norm_'s `max_norm`, over the gradients of all
+            parameters that the step trains.
+        clip_norm_type: clip_grad_norm_'s `norm_type`.
+        clip_grad_value: clip_grad_value_'s `clip_value`.
+        accumulation_steps: how many micro-batches go into one update. The
+            example inputs are one of them; the step takes that many behind one
+            another, along the first dimension of each input (a scalar is the
+            same for all), which is what a DataLoader with a batch size larger
+            by this factor gives. The loss is the mean over them, as in the loop
+            that calls `(loss / accumulation_steps).backward()`.
+        seed: of the step's random numbers; torch.initial_seed() if not given.
 
     Raises:
         UnsupportedError: something in the step has no import; the message
@@ -73,148 +96,126 @@ def export_step(
         ImportError: torch-mlir is missing; the message says how to install it.
         TypeError, ValueError: the arguments do not fit together.
     """
-    values = _checked_inputs(example_inputs, num_targets)
-    _reject_modules(model)
+    clipping = Clipping(clip_grad_norm, clip_norm_type, clip_grad_value)
+    if accumulation_steps < 1:
+        raise ValueError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
+    values = checked_inputs(example_inputs, num_targets)
+    check_modules(model)
     loss = LossModule(model, loss_fn, num_targets)
     parameters, buffers = dict(loss.named_parameters()), dict(loss.named_buffers())
-    _check_tensors(parameters, buffers)
-
-    ops = optimizer_ops(optimizer)
-    known = set(parameters.values())
-    if any(tensor not in known for tensor in ops):
-        raise UnsupportedError("the optimizer has a parameter that is not one of the model's")
-    trained = {n: p for n, p in parameters.items() if p in ops and p.requires_grad}
-    if not trained:
-        raise UnsupportedError("the optimizer has no trainable parameter of the model")
+    check_tensors(parameters, buffers)
+    trained = trained_parameters(loss, optimizer)
     rest = {n: p for n, p in parameters.items() if n not in trained} | buffers
-    for name, parameter in trained.items():
-        if parameter.dtype != torch.float32:
-            raise UnsupportedError(
-                f"'{_public(name)}' is {parameter.dtype}: updates are computed in float32,"
-                " convert the model with model.float()"
-            )
     used = used_parameters(loss, trained, rest, list(values.values()))
-    rest = {n: p for n, p in parameters.items() if n not in used} | buffers
     trained = {n: p for n, p in trained.items() if n in used}
+    rest = {n: p for n, p in parameters.items() if n not in used} | buffers
 
-    function = parse_function(
-        lower_to_linalg(trace_gradients(loss, trained, rest, list(values.values())))
+    gradients = trace_gradients(loss, trained, rest, values, accumulation_steps)
+    if gradients.random:
+        rest[RNG] = initial_state(torch.initial_seed() if seed is None else seed)
+    rates = _rates(optimizer, trained) if lr_input else {}
+    named = has_named_op(optimizer)
+    states = None if named else initial_states(optimizer, trained)
+    function = _lowered(
+        gradients, optimizer, trained, rest, values, clipping, states, rates, accumulation_steps
     )
-    rates = _rate_names([ops[p] for p in trained.values()]) if lr_input else {}
-    updates = [_update(_public(name), ops[p], rates) for name, p in trained.items()]
-    text = compose_step(function, updates, [_public(name) for name in rest], list(values))
-
-    carried = _carried({_public(n): p for n, p in trained.items()}, ops)
-    carried |= {_public(name): _array(value) for name, value in rest.items()}
-    inputs = {name: _array(value) for name, value in values.items()}
-    for name, op in zip([u.lr_input for u in updates], map(ops.get, trained.values())):
-        if name is not None:
-            inputs[name] = np.array(op.lr, np.float32)
-    return ExportedStep(text, carried, inputs, _ties(loss))
+    updates = _updates(optimizer, trained, states, {g: name for g, (name, _) in rates.items()})
+    inputs = {name: _array(value, accumulation_steps) for name, value in values.items()}
+    lrs = {name: np.array(rate, np.float32) for name, rate in rates.values()}
+    buffer_names = [public(name) for name in rest]
+    taken = [*inputs, *([] if named else lrs)]
+    text = compose_step(parse_function(function), updates, buffer_names, taken, gradients.ranges)
+    carried = _carried(optimizer, trained, states)
+    carried |= {public(name): _array(value) for name, value in rest.items()}
+    return ExportedStep(text, carried, inputs | lrs, ties(loss))
 
 
-def _checked_inputs(examples: Iterable[torch.Tensor], num_targets: int) -> dict[str, torch.Tensor]:
-    """The example inputs by the names they have in the step."""
-    examples = list(examples)
-    for value in examples:
-        if not isinstance(value, torch.Tensor):
-            raise TypeError(f"example inputs must be tensors, not {type(value).__name__}")
-    if not 0 <= num_targets < len(examples):
-        raise ValueError(
-            f"{len(examples)} example inputs cannot be at least one input"
-            f" and {num_targets} targets"
-        )
-    split = len(examples) - num_targets
-    return {
-        (letter if len(part) == 1 else f"{letter}{i}"): value.detach()
-        for letter, part in (("x", examples[:split]), ("y", examples[split:]))
-        for i, value in enumerate(part)
-    }
+def _lowered(
+    gradients: Gradients,
+    optimizer: torch.optim.Optimizer,
+    trained: Tensors,
+    rest: Tensors,
+    inputs: Tensors,
+    clipping: Clipping,
+    states: States | None,
+    rates: Mapping[int, tuple[str, float]],
+    repeats: int,
+) -> str:
+    """The text of the whole step as one function."""
+    graphs = {"gradients": gradients.graph}
+    if clipping:
+        graphs["clip"] = clipping.trace(list(trained.values()))
+    owned = None
+    if states is not None:
+        named = {group: name for group, (name, _) in rates.items()}
+        graphs["update"] = trace_update(optimizer, trained, states, named)
+        owned = [[tensor_type(value) for value in states[name].values()] for name in trained]
+    (output,) = gradients.graph.graph.find_nodes(op="output")
+    plan = Plan(
+        loss=tensor_type(output.args[0][0].meta["val"]),
+        trained=[tensor_type(value) for value in trained.values()],
+        carried=[tensor_type(value) for value in rest.values()],
+        inputs=[tensor_type(value) for value in inputs.values()],
+        states=owned,
+        rates=len({name for name, _ in rates.values()}) if states is not None else 0,
+        clips=bool(clipping),
+        repeats=repeats,
+    )
+    return lower(graphs, [plan.text()])
 
 
-def _reject_modules(model: torch.nn.Module) -> None:
-    """Refuse modules whose effect a pure step cannot have."""
-    for name, module in model.named_modules():
-        where = f"{type(module).__name__} '{name}'" if name else type(module).__name__
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            if module.training and module.p > 0:
-                raise UnsupportedError(
-                    f"{where} drops values at random (p={module.p}), and a step has no random"
-                    " generator: set p to 0, or put the module in eval mode"
-                )
-        if getattr(module, "sparse", False):
-            raise UnsupportedError(f"{where} makes sparse gradients: set sparse=False")
+def _rates(
+    optimizer: torch.optim.Optimizer, trained: Tensors
+) -> dict[int, tuple[str, float]]:
+    """The input that holds the learning rate of each group, and its value."""
+    known = set(trained.values())
+    groups = {}
+    for i, group in enumerate(optimizer.param_groups):
+        if known.isdisjoint(group["params"]):
+            continue
+        if "lr" not in group:
+            raise UnsupportedError(f"{type(optimizer).__name__} has no 'lr': lr_input must be False")
+        groups[i] = float(group["lr"])
+    if len(set(groups.values())) == 1:
+        return {i: ("lr", rate) for i, rate in groups.items()}
+    return {i: (f"lr.{i}", rate) for i, rate in groups.items()}
 
 
-def _check_tensors(
-    parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]
-) -> None:
-    """Refuse parameters and buffers that the step's text has no type for."""
-    storage: dict[int, str] = {}
-    for name, value in (parameters | buffers).items():
-        name = _public(name)
-        if value.device.type != "cpu":
-            raise UnsupportedError(f"'{name}' is on {value.device}: move the model to the CPU")
-        if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
-            raise UnsupportedError(f"'{name}' is {value.dtype}: only float32 and float64 are known")
-        first = storage.setdefault(value.data_ptr(), name)
-        if first != name and value.numel():
-            raise UnsupportedError(
-                f"'{name}' shares memory with '{first}' but is another tensor: tie weights"
-                " by assigning the parameter itself"
-            )
-    for name, value in parameters.items():
-        if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):
-            raise UnsupportedError(f"'{_public(name)}' has gradient hooks, which are not traced")
-
-
-def _public(name: str) -> str:
-    """A name in LossModule as it is in `model.state_dict()`."""
-    return name.removeprefix("model.")
-
-
-def _rate_names(ops: Sequence[OptimizerOp]) -> dict[int, str]:
-    """The input that holds the learning rate of each group."""
-    groups = {op.group for op in ops}
-    if len({op.lr for op in ops}) == 1:
-        return dict.fromkeys(groups, "lr")
-    return {group: f"lr.{group}" for group in groups}
-
-
-def _update(name: str, op: OptimizerOp, rates: dict[int, str]) -> Update:
-    rate = rates.get(op.group)
-    attributes = op.attributes if rate else {"lr": op.lr, **op.attributes}
-    types = {state: _tensor_type(value) for state, value in op.states.items()}
-    return Update(name, op.op, attributes, types, rate)
+def _updates(
+    optimizer: torch.optim.Optimizer,
+    trained: Tensors,
+    states: States | None,
+    rates: Mapping[int, str],
+) -> list[Update | TracedUpdate]:
+    if states is not None:
+        return [TracedUpdate(public(name), list(states[name])) for name in trained]
+    groups = {p: i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
+    ops = optimizer_ops(optimizer)
+    updates: list[Update | TracedUpdate] = []
+    for name, parameter in trained.items():
+        op, rate = ops[parameter], rates.get(groups[parameter])
+        attributes = op.attributes if rate else {"lr": op.lr, **op.attributes}
+        types = {key: tensor_type(torch.from_numpy(value)) for key, value in op.states.items()}
+        updates.append(Update(public(name), op.op, attributes, types, rate))
+    return updates
 
 
 def _carried(
-    trained: dict[str, torch.Tensor], ops: dict[torch.Tensor, OptimizerOp]
+    optimizer: torch.optim.Optimizer, trained: Tensors, states: States | None
 ) -> dict[str, np.ndarray]:
     """Each parameter followed by its states, in the order of the arguments."""
+    ops = {} if states is not None else optimizer_ops(optimizer)
     tensors = {}
     for name, parameter in trained.items():
-        tensors[name] = _array(parameter)
-        for state, value in ops[parameter].states.items():
-            tensors[f"state.{name}.{state}"] = value
+        tensors[public(name)] = _array(parameter)
+        if states is None:
+            held = ops[parameter].states
+        else:
+            held = {key: _array(value) for key, value in states[name].items()}
+        tensors |= {f"state.{public(name)}.{key}": value for key, value in held.items()}
     return tensors
 
 
-def _array(value: torch.Tensor) -> np.ndarray:
-    return np.array(value.detach().numpy(), order="C")
-
-
-def _tensor_type(value: np.ndarray) -> str:
-    sizes = "".join(f"{size}x" for size in value.shape)
-    return f"tensor<{sizes}{_ELEMENT_TYPES[value.dtype]}>"
-
-
-def _ties(loss: LossModule) -> dict[str, str]:
-    """For each further name of a parameter or buffer, its first name."""
-    ties, first = {}, {}
-    for listing in (loss.named_parameters, loss.named_buffers):
-        for name, value in listing(remove_duplicate=False):
-            name = _public(name)
-            if first.setdefault(value, name) != name:
-                ties[name] = first[value]
-    return ties
+def _array(value: torch.Tensor, repeats: int = 1) -> np.ndarray:
+    array = np.array(value.detach().numpy(), order="C")
+    return np.concatenate([array] * repeats) if repeats > 1 and array.ndim else array

@@ -1,38 +1,32 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Trace the gradients of a loss, and lower the trace to linalg text.
+"""Trace the gradients of a loss.
 
-A traced function is pure: whatever a forward pass writes to a buffer comes
-back as a result. The optimizer is not traced; see optimizers.py.
+A traced function is pure: whatever a forward pass writes to a buffer comes back
+as a result, and random numbers come from an argument.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import get_decompositions
 from torch._decomp.decompositions import native_batch_norm_decomposition
-from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.func import functional_call, functionalize, grad_and_value
+from torch.fx import GraphModule, Interpreter, Node
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plait.errors import UnsupportedError
-from plait.torch.decompositions import step_decompositions
+from plait.step_text import IndexRange
+from plait.torch.indices import Wrapping, index_ranges, may_be_negative
+from plait.torch.modules import marked
+from plait.torch.randomness import RNG, Drawing, draws, initial_state
+from plait.torch.recurrent import RecurrentLoops
+from plait.torch.tracing import decompositions, trace
 
-INSTALL = 'pip install "torch==2.13.0" "torch-mlir==20261001"'
-
-#: What a step may consist of: what upstream MLIR can say about tensors.
-DIALECTS = frozenset({"arith", "builtin", "func", "linalg", "math", "scf", "tensor"})
-
-#: aten ops that torch-mlir lowers to its own dialect, if it does not abort the
-#: process (sort and topk). The last line is what gathers differentiate to.
-_UNLOWERED = frozenset(
-    "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp"
-    " scatter scatter_add scatter_reduce index_put _unsafe_index_put index_add".split()
-)
+_COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten.alias.default})
 
 
 class LossModule(torch.nn.Module):
@@ -54,10 +48,33 @@ class LossModule(torch.nn.Module):
         return self.loss_fn(self.model(*values[:split]), *values[split:])
 
 
+def public(name: str) -> str:
+    """A name in LossModule as it is in `model.state_dict()`."""
+    return name.removeprefix("model.")
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """A traced gradient function.
+
+    Attributes:
+        graph: (trained..., carried..., inputs...) -> (loss, gradients..., next
+            carried...), in core aten ops and without mutation.
+        random: whether the last carried value is the state of the generator,
+            which was added.
+        ranges: what the values of integer inputs and buffers may be, where they
+            are used as indices; by public name.
+    """
+
+    graph: GraphModule
+    random: bool = False
+    ranges: dict[str, IndexRange] = field(default_factory=dict)
+
+
 def used_parameters(
     loss: LossModule,
-    trained: dict[str, Tensor],
-    carried: dict[str, Tensor],
+    trained: Mapping[str, Tensor],
+    carried: Mapping[str, Tensor],
     inputs: Sequence[Tensor],
 ) -> set[str]:
     """The names in `trained` that the loss depends on.
@@ -84,15 +101,16 @@ def used_parameters(
 
 def trace_gradients(
     loss: LossModule,
-    trained: dict[str, Tensor],
-    carried: dict[str, Tensor],
-    inputs: Sequence[Tensor],
-) -> GraphModule:
-    """The graph of (trained..., carried..., inputs...) -> (loss, gradients...,
-    next carried...), in core aten ops and without mutation.
+    trained: Mapping[str, Tensor],
+    carried: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor],
+    divisor: int = 1,
+) -> Gradients:
+    """The gradients of the loss over `divisor`, traced.
 
     Raises:
-        UnsupportedError: the model cannot be traced, or draws random numbers.
+        UnsupportedError: the model cannot be traced, or does what a pure
+            function cannot; the message names the module.
     """
 
     def gradients(*values: Tensor) -> tuple[Tensor, ...]:
@@ -103,154 +121,92 @@ def trace_gradients(
         def value_of(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
             # The forward pass may write to these: they are its own copies.
             copies = {name: value.clone() for name, value in held.items()}
-            return functional_call(loss, (parameters, copies), fresh, tie_weights=True), copies
+            value = functional_call(loss, (parameters, copies), fresh, tie_weights=True)
+            return value if divisor == 1 else value / divisor, copies
 
         grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
         return (value, *(grads[name] for name in trained), *(after[name] for name in carried))
 
-    arguments = [value.detach() for value in (*trained.values(), *carried.values(), *inputs)]
-
-    def trace(function: Callable[..., Any], table: dict[Any, Any]) -> GraphModule:
-        return make_fx(function, decomposition_table=table, tracing_mode="fake")(*arguments)
-
+    arguments = [value.detach() for value in (*trained.values(), *carried.values(), *inputs.values())]
+    fresh = len(trained) + len(carried)
     # Three traces, because batch-norm hides what it writes to its running
     # statistics until it is decomposed, and the writes are lost unless they
     # become functional before anything else is decomposed.
     visible = {torch.ops.aten.native_batch_norm.default: native_batch_norm_decomposition}
-    try:
-        graph = trace(gradients, visible)
-        _reject_random(graph)
-        graph = trace(functionalize(graph, remove="mutations"), {})
-        graph = trace(graph, _decompositions())
-    except (UnsupportedError, ImportError):
-        raise
-    except Exception as error:
-        # The eager run has succeeded: what fails here is the tracing itself.
-        # torch and the tracer raise many unrelated classes.
-        raise UnsupportedError(
-            f"cannot trace {type(loss.model).__name__}: {_first_line(error)}. A forward pass"
-            " must not branch on values, nor use tensors other than parameters, buffers and inputs"
-        ) from error
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-    return graph
+    with _traceable(loss):
+        graph = trace(gradients, arguments, visible)
+    random = draws(graph)
+    if random:
+        arguments.insert(fresh, initial_state(0))
+        fresh += 1
+    function = _with_draws(graph, fresh - 1) if random else Interpreter(graph).run
+    with _traceable(loss):
+        graph = trace(functionalize(function, remove="mutations"), arguments)
+    names = [*trained, *carried, *([RNG] if random else []), *inputs]
+    integers = _integers(graph, [public(name) for name in names], fresh)
+    ranges = index_ranges(graph, integers)
+    wrapping = Wrapping(graph, may_be_negative(graph, integers))
+    with _traceable(loss):
+        graph = trace(wrapping.run, arguments, decompositions())
+    return Gradients(graph, random, ranges)
 
 
-def lower_to_linalg(graph: GraphModule) -> str:
-    """The text of a module with one function: the graph in linalg on tensors.
+def _with_draws(graph: GraphModule, position: int) -> Callable[..., Any]:
+    """The graph as a function that draws from its argument at `position`, and
+    returns the next value of that in the same place."""
 
-    Raises:
-        UnsupportedError: an op has no lowering to upstream dialects.
-        ImportError: there is no torch-mlir.
-    """
-    with _needs_torch_mlir():
-        from torch_mlir import compiler_utils, fx, ir
-        from torch_mlir.dialects import torch as torch_dialect
-        from torch_mlir.extras.fx_importer import FxImporter
-        from torch_mlir.passmanager import PassManager
+    def run(*arguments: Tensor) -> tuple[Tensor, ...]:
+        rng = arguments[position]
+        results = Drawing(graph, rng).run(*arguments[:position], *arguments[position + 1 :])
+        # The loss comes first, and a result for each argument so far.
+        return (*results, rng + torch.arange(2, device=rng.device))
 
-    _reject_unlowered(graph)
-    context = ir.Context()
-    torch_dialect.register_dialect(context)
-    messages: list[str] = []
-
-    def note(diagnostic: Any) -> bool:
-        messages.append(str(diagnostic.message))
-        return True
-
-    try:
-        context.attach_diagnostic_handler(note)
-        module = fx.stateless_fx_import(
-            graph,
-            output_type=compiler_utils.OutputType.LINALG_ON_TENSORS,
-            fx_importer=FxImporter(context=context),
-        )
-        with context:
-            _erase_assertions(module, ir)
-            PassManager.parse("builtin.module(canonicalize,cse)").run(module.operation)
-    except Exception as error:
-        # torch-mlir raises its own class, RuntimeError, TypeError, ...; the
-        # diagnostics say what it was about.
-        reason = messages[0] if messages else _first_line(error)
-        raise UnsupportedError(f"torch-mlir cannot lower {_op_in(reason)}: {reason[:300]}") from error
-    _check_ops(module, ir)
-    return module.operation.get_asm()
+    return run
 
 
-def _decompositions() -> dict[Any, Any]:
-    with _needs_torch_mlir():
-        from torch_mlir.extras.fx_decomp_util import get_decomposition_table
-    # Lowered by torch-mlir itself, the tanh form's gradients were off by 1e-5.
-    exact = get_decompositions([torch.ops.aten.gelu, torch.ops.aten.gelu_backward])
-    return {**get_decomposition_table(), **exact, **step_decompositions()}
+def _integers(graph: GraphModule, names: Sequence[str], fresh: int) -> dict[Node, str]:
+    """The integer arguments that keep their value during a run: inputs, which
+    begin at `fresh`, and buffers that no step changes."""
+    (output,) = graph.graph.find_nodes(op="output")
+    nexts = output.args[0][1:]
+    found = {}
+    for i, node in enumerate(graph.graph.find_nodes(op="placeholder")):
+        value = node.meta["val"]
+        if value.is_floating_point() or value.dtype == torch.bool:
+            continue
+        if i >= fresh or _same(nexts[i], node):
+            found[node] = names[i]
+    return found
+
+
+def _same(node: Any, other: Node) -> bool:
+    while isinstance(node, Node) and node is not other and node.target in _COPIES:
+        node = node.args[0]
+    return node is other
 
 
 @contextmanager
-def _needs_torch_mlir():
+def _traceable(loss: LossModule) -> Iterator[None]:
+    """Settings under which torch shows what it does, and errors with a place."""
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        yield
-    except ImportError as error:
-        raise ImportError(f"plait.torch needs torch-mlir: {INSTALL}") from error
-
-
-def _reject_random(graph: GraphModule) -> None:
-    for node in graph.graph.nodes:
-        tags = getattr(node.target, "tags", ())
-        if node.op == "call_function" and torch.Tag.nondeterministic_seeded in tags:
-            raise UnsupportedError(
-                f"{node.target} draws random numbers, which a step has no generator for"
-                " (dropout? set its probability to 0, or pass a mask as an input)"
-            )
-
-
-def _reject_unlowered(graph: GraphModule) -> None:
-    for node in graph.graph.nodes:
-        packet = getattr(node.target, "overloadpacket", None)
-        if packet is not None and packet.__name__ in _UNLOWERED:
-            raise UnsupportedError(
-                f"{node.target} has no lowering to upstream dialects; it is in the model,"
-                " or the gradient of something in the model that selects by index"
-            )
-
-
-def _erase_assertions(module: Any, ir: Any) -> None:
-    """Erase torch-mlir's run-time checks: they are side effects in the bodies
-    of structured ops, which no pass can fuse."""
-    assertions = []
-
-    def visit(op: Any) -> Any:
-        if op.name == "cf.assert":
-            assertions.append(op)
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(visit)
-    for op in assertions:
-        op.erase()
-
-
-def _check_ops(module: Any, ir: Any) -> None:
-    problems = []
-
-    def visit(op: Any) -> Any:
-        dialect, _, name = op.name.partition(".")
-        if dialect not in DIALECTS:
-            problems.append(f"the lowered step has {op.name}, which upstream MLIR does not know")
-        elif dialect == "linalg" and name not in ("generic", "fill", "transpose", "broadcast"):
-            # Generalized, such an op converts its operand as signed: true is -1.
-            if any("xi1>" in str(operand.type) for operand in op.operands):
-                problems.append(f"the lowered step has {op.name} on booleans")
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(visit, ir.WalkOrder.PRE_ORDER)
-    if problems:
-        raise UnsupportedError(problems[0])
-
-
-def _op_in(message: str) -> str:
-    """The torch op that a diagnostic is about, as well as it says."""
-    names = re.findall(r"torch\.(?:aten|prims|prim)\.[\w.]+", message)
-    return names[-1] if names else "an op"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]
+        with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH), RecurrentLoops():
+            yield
+    except ImportError:
+        raise
+    except UnsupportedError as error:
+        if (place := running.innermost()) is None:
+            raise
+        raise UnsupportedError(f"{place}: {error}") from error
+    except Exception as error:
+        # The eager run has succeeded: what fails here is the tracing itself.
+        # torch and the tracer raise many unrelated classes.
+        place = running.innermost() or type(loss.model).__name__
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise UnsupportedError(
+            f"cannot trace {place}: {reason}. A forward pass must not branch on"
+            " values, nor use tensors other than parameters, buffers and inputs"
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_attention)

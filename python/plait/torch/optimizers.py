@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.errors import UnsupportedError
-
 Attributes = dict[str, float | bool | tuple[float, ...]]
 
 
@@ -29,14 +27,12 @@ class OptimizerOp:
         states: initial values in operand order; each has the parameter's shape
             or is a scalar.
         lr: the learning rate.
-        group: the index of the parameter's group.
     """
 
     op: str
     attributes: Attributes
     states: dict[str, np.ndarray]
     lr: float
-    group: int
 
 
 class _Parameter:
@@ -133,26 +129,17 @@ _KNOWN: dict[type, Callable[[_Parameter], tuple[str, Attributes, dict[str, np.nd
 }
 
 
-def optimizer_ops(optimizer: torch.optim.Optimizer) -> dict[torch.Tensor, OptimizerOp]:
-    """What the optimizer does to each of its parameters.
+def has_named_op(optimizer: torch.optim.Optimizer) -> bool:
+    return type(optimizer) in _KNOWN
 
-    Raises:
-        UnsupportedError: an optimizer without a named op, or one with step
-            hooks, which the step would not run.
-    """
-    describe = _KNOWN.get(type(optimizer))
-    if describe is None:
-        raise UnsupportedError(
-            f"no named op for the optimizer {type(optimizer).__name__}; there is one for"
-            f" {', '.join(known.__name__ for known in _KNOWN)}."
-            " docs/Tutorial/new-optimizer.md shows how to write another"
-        )
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
-        raise UnsupportedError("the optimizer has step hooks; a step cannot call back into Python")
+
+def optimizer_ops(optimizer: torch.optim.Optimizer) -> dict[torch.Tensor, OptimizerOp]:
+    """What an optimizer that has a named op does to each of its parameters."""
+    describe = _KNOWN[type(optimizer)]
     ops = {}
-    for index, group in enumerate(optimizer.param_groups):
+    for group in optimizer.param_groups:
         for tensor in group["params"]:
             state = optimizer.state.get(tensor, {})
             op, attributes, states = describe(_Parameter(tensor, group, state))
-            ops[tensor] = OptimizerOp(op, attributes, states, float(group["lr"]), index)
+            ops[tensor] = OptimizerOp(op, attributes, states, float(group["lr"]))
     return ops

@@ -235,3 +235,17 @@ func.func @three_betas(%g: tensor<4xf32>, %w: tensor<4xf32>, %t: tensor<f32>) {
   %0:4 = train.adam ins(%g : tensor<4xf32>) outs(%w, %w, %w, %t : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>) {lr = 0.1 : f64, betas = array<f64: 0.9, 0.99, 0.999>}
   return
 }
+
+// -----
+
+// expected-error@+1 {{argument #0 has 'train.index_range' array<i64: 5, 5>, expected array<i64: low, high, others...> with low < high}}
+func.func @empty_index_range(%x: tensor<4xi64> {train.index_range = array<i64: 5, 5>}) {
+  return
+}
+
+// -----
+
+// expected-error@+1 {{argument #0 has 'train.index_range' 5 : i64, expected array<i64: low, high, others...> with low < high}}
+func.func @index_range_of_one_number(%x: tensor<4xi64> {train.index_range = 5}) {
+  return
+}

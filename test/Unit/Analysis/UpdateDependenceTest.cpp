@@ -141,6 +141,39 @@ TEST_F(UpdateDependenceTest, TiedWeightWaitsForTheSumAndForAllReaders) {
   EXPECT_TRUE(dependence->getOtherGradients(update()).empty());
 }
 
+// The update may add the contributions itself: it then has two gradients, and
+// waits for both. The learning rate is neither.
+TEST_F(UpdateDependenceTest, UpdateOfTwoGradientsWaitsForBoth) {
+  parse(R"(
+    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %lr = func.call @scalar(%x) {tag = "lr"} : (tensor<4x4xf32>) -> tensor<f32>
+    %d2 = func.call @mm(%x, %dy) {tag = "d2"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %n = func.call @scalar(%d2) {tag = "norm"} : (tensor<4x4xf32>) -> tensor<f32>
+    %w1 = train.update "two" ins(%dw, %d2, %lr : tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>) outs(%w : tensor<4x4xf32>) {
+    ^bb0(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %r: tensor<f32>, %old: tensor<4x4xf32>):
+      train.yield %old : tensor<4x4xf32>
+    } : tensor<4x4xf32>
+    %u1 = train.sgd ins(%x, %n : tensor<4x4xf32>, tensor<f32>) outs(%u : tensor<4x4xf32>)
+    return %w1, %u1 : tensor<4x4xf32>, tensor<4x4xf32>)");
+  EXPECT_EQ(tag(window().earliest), "d2");
+  EXPECT_EQ(update().getGradients().size(), 2u);
+  ASSERT_EQ(update().getScalars().size(), 1u);
+  EXPECT_EQ(update().getScalars()[0].getDefiningOp()->getAttrOfType<StringAttr>("tag"), "lr");
+  // The second gradient is one on which another update may depend.
+  ASSERT_EQ(dependence->getOtherGradients(update(1)).size(), 1u);
+  EXPECT_EQ(dependence->getOtherGradients(update(1))[0], "w");
+}
+
+// Of inputs of rank 0, the first is the gradient of a parameter of rank 0.
+TEST_F(UpdateDependenceTest, ParameterOfRank0HasOneGradient) {
+  parse(R"(
+    %n = func.call @scalar(%x) : (tensor<4x4xf32>) -> tensor<f32>
+    %t1 = train.sgd ins(%n, %n : tensor<f32>, tensor<f32>) outs(%t : tensor<f32>)
+    return %w, %u : tensor<4x4xf32>, tensor<4x4xf32>)");
+  EXPECT_EQ(update().getGradients().size(), 1u);
+  EXPECT_EQ(update().getScalars().size(), 1u);
+}
+
 // Each result has a window of its own; the update's is their meet.
 TEST_F(UpdateDependenceTest, StatesHaveWindowsOfTheirOwn) {
   parse(R"(

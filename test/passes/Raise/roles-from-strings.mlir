@@ -46,6 +46,14 @@ func.func @step(
   return %x, %w, %m, %b, %y, %p : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
 }
 
+// JAX's states have a name, and no owner.
+// CHECK-LABEL: func.func @state_without_kind
+// CHECK-SAME:    %{{.*}}: tensor<4xf32> {train.role = #train.state<"", "[0].mu['w']">}) -> (tensor<4xf32> {train.role = #train.next<"", "[0].mu['w']">})
+func.func @state_without_kind(%m: tensor<4xf32> {train.role = "state", train.name = "[0].mu['w']"})
+    -> (tensor<4xf32> {train.role = "new_state", train.name = "[0].mu['w']"}) {
+  return %m : tensor<4xf32>
+}
+
 // A function without role strings is no step.
 // CHECK: func.func @no_step(%{{[^ ]*}}: tensor<4xf32>) {
 func.func @no_step(%x: tensor<4xf32>) {

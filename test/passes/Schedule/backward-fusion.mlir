@@ -98,6 +98,45 @@ func.func @bias_with_lr_operand(
 
 // -----
 
+// A tied weight: both products are in the update's loop nest. Of the other, one
+// gradient has another user; it is stored, the product of the other is fused.
+
+// REMARK: [Passed] {{.*}}update of "w" is in one loop nest with its gradient
+// REMARK: [Passed] {{.*}}update of "u" is in one loop nest with its gradient
+// CHECK-LABEL: func.func @two_gradients
+// CHECK:         %[[STORED:.*]] = linalg.matmul
+// CHECK:         train.cluster <backward>
+// CHECK-COUNT-2:   linalg.matmul
+// CHECK:           train.update "two"
+// CHECK:         train.cluster <backward> ins({{.*}}%[[STORED]]
+// CHECK:           linalg.matmul
+// CHECK-NOT:       linalg.matmul
+// CHECK:           train.update "two"
+// CHECK:         return %{{.*}}, %{{.*}}, %[[STORED]]
+func.func @two_gradients(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %u: tensor<4x4xf32> {train.role = #train.param<"u">},
+    %x: tensor<4x4xf32>, %dy: tensor<4x4xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32> {train.role = #train.next<"w">}, tensor<4x4xf32> {train.role = #train.next<"u">}, tensor<4x4xf32>)
+    attributes {train.step} {
+  %s = linalg.matmul ins(%dy, %dy : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %a = linalg.matmul ins(%x, %dy : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %b = linalg.matmul ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %c = linalg.matmul ins(%x, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %w1 = train.update "two" ins(%a, %b : tensor<4x4xf32>, tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {
+  ^bb0(%g: tensor<4x4xf32>, %h: tensor<4x4xf32>, %old: tensor<4x4xf32>):
+    %n = linalg.add ins(%g, %h : tensor<4x4xf32>, tensor<4x4xf32>) outs(%old : tensor<4x4xf32>) -> tensor<4x4xf32>
+    train.yield %n : tensor<4x4xf32>
+  } : tensor<4x4xf32>
+  %u1 = train.update "two" ins(%s, %c : tensor<4x4xf32>, tensor<4x4xf32>) outs(%u : tensor<4x4xf32>) {
+  ^bb0(%g: tensor<4x4xf32>, %h: tensor<4x4xf32>, %old: tensor<4x4xf32>):
+    %n = linalg.add ins(%g, %h : tensor<4x4xf32>, tensor<4x4xf32>) outs(%old : tensor<4x4xf32>) -> tensor<4x4xf32>
+    train.yield %n : tensor<4x4xf32>
+  } : tensor<4x4xf32>
+  return %w1, %u1, %s : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
 // The gradient is returned too: the update moves to it, but it is stored.
 
 // REMARK: [Missed] {{.*}}update of "w" moved to its gradient, but is not fused: its gradient has other users, so it is stored

@@ -48,12 +48,16 @@ func.func @step(
 
 // -----
 
-// A global norm is known in time when updates wait.
+// A global norm is known in time when updates wait. Both updates read it, and it
+// waits once: in two buffers, it could be in place in neither.
 
 // CHECK-LABEL: func.func @clip_first
-// CHECK:         #train.pending<"u", "in1">
+// CHECK-SAME:    #train.pending<"w", "in0">{{.*}}#train.pending<"w", "in1">{{.*}}#train.pending<"u", "in0">
+// CHECK-NOT:     #train.pending<"u", "in1">
 // CHECK-LABEL: func.func @clip_flush
-// CHECK-COUNT-2: train.sgd
+// CHECK-SAME:    %[[N:[^ ]*]]: tensor<f32> {train.role = #train.pending<"w", "in1">}
+// CHECK:         train.sgd ins(%{{.*}}, %[[N]] :
+// CHECK:         train.sgd ins(%{{.*}}, %[[N]] :
 // CHECK-LABEL: func.func @clip(
 // CHECK-COUNT-2: train.cluster <forward>
 func.func private @norm(tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<f32>

@@ -125,6 +125,25 @@ func.func @do_not_wait_state_is_no_argument(
 
 // -----
 
+// What waits is copied at the end of the step, when the next value of the state
+// is in its place already.
+
+// FORWARD-REMARK: update of "w" reads the old value of argument #1, which this step replaces, so it cannot wait
+// CHECK-LABEL: func.func @do_not_wait_old_state_is_input
+// BACKWARD:      #train.placement<backward>
+// FORWARD:       #train.placement<baseline>
+func.func @do_not_wait_old_state_is_input(
+    %w: tensor<4xf32> {train.role = #train.param<"w">}, %old: tensor<4xf32> {train.role = #train.state<"", "old">},
+    %x: tensor<4xf32>)
+    -> (tensor<4xf32> {train.role = #train.next<"w">}, tensor<4xf32> {train.role = #train.next<"", "old">})
+    attributes {train.step} {
+  %g = arith.negf %x : tensor<4xf32>
+  %w1 = train.sgd ins(%old : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64}
+  return %w1, %g : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
 // A function that is no step is left alone.
 
 // CHECK-LABEL: func.func @do_not_place_outside_a_step

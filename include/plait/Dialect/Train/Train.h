@@ -27,6 +27,10 @@
 // Code generated for upstream's interfaces names MLIR's types unqualified.
 namespace plait::train {
 using namespace mlir;
+
+/// How many of an update's inputs are gradients of `param`; the others are
+/// scalars.
+unsigned countGradients(ValueRange inputs, Value param);
 } // namespace plait::train
 
 #include "plait/Dialect/Train/TrainInterfaces.h.inc"

@@ -37,6 +37,11 @@ def Train_Dialect : Dialect {
     | `#train.input<"x">` (default) | argument | fresh each step |
     | `#train.output<"loss">` (default) | result | returned to the caller |
 
+    An integer argument that is used as an index carries
+    `train.index_range = array<i64: low, high, others...>`: a value must be at
+    least low and below high, or one of the others. A step does not check it;
+    whoever fills the argument must (`plait-run` does).
+
     The contract is verified on the function, and only while its arguments are
     tensors: other passes owe discardable attributes nothing.
   }];
@@ -53,6 +58,10 @@ def Train_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral kStepAttr = "train.step";
     /// Role of an argument or a result of a training step.
     static constexpr ::llvm::StringLiteral kRoleAttr = "train.role";
+    /// What the values of an integer argument may be: low, high (exclusive),
+    /// and others that are allowed besides.
+    static constexpr ::llvm::StringLiteral kIndexRangeAttr =
+        "train.index_range";
     /// Decision of `train-place` on an update: a PlacementAttr.
     static constexpr ::llvm::StringLiteral kPlacementAttr = "train.placement";
   }];

@@ -20,17 +20,28 @@ def Train_UpdateOpInterface : OpInterface<"UpdateOpInterface", [
   let cppNamespace = "::plait::train";
   let description = [{
     An op that replaces a parameter and its optimizer states by their next
-    values. Its inputs are the gradient followed by scalars (a learning rate, a
+    values. Its inputs are the gradients followed by scalars (a learning rate, a
     clip scale); its destinations are the parameter followed by the states, and
     result `i` is the next value of destination `i`.
+
+    There is more than one gradient where the update itself adds contributions,
+    as for a weight that several products share.
   }];
   let methods = [
     InterfaceMethod<"The old value of the parameter.", "::mlir::Value",
       "getParam", (ins), "", "return $_op.getOutputs().front();">,
-    InterfaceMethod<"The gradient.", "::mlir::Value", "getGradient", (ins), "",
-      "return $_op.getInputs().front();">,
-    InterfaceMethod<"The inputs after the gradient.", "::mlir::ValueRange",
-      "getScalars", (ins), "", "return $_op.getInputs().drop_front();">,
+    InterfaceMethod<[{
+        The gradients: the leading inputs of the parameter's shape; always the
+        first input, and only that for a parameter of rank 0.}],
+      "::mlir::ValueRange", "getGradients", (ins), "", [{
+        ::mlir::ValueRange inputs = $_op.getInputs();
+        return inputs.take_front(countGradients(inputs, $_op.getParam()));
+      }]>,
+    InterfaceMethod<"The inputs after the gradients.", "::mlir::ValueRange",
+      "getScalars", (ins), "", [{
+        ::mlir::ValueRange inputs = $_op.getInputs();
+        return inputs.drop_front(countGradients(inputs, $_op.getParam()));
+      }]>,
     InterfaceMethod<"The old values of the optimizer states.",
       "::mlir::ValueRange", "getStates", (ins), "",
       "return $_op.getOutputs().drop_front();">,

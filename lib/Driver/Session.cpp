@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Session.h"
+#include "plait/Driver/Session.h"
 
 #include "plait/Passes.h"
 
@@ -21,6 +21,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <omp.h>
 
 using namespace mlir;
 using namespace plait;
@@ -28,18 +29,36 @@ using namespace plait::run;
 using runtime::HostTensor;
 using runtime::Status;
 
+/// Until a cost model chooses, `auto` is `backward`: it leaves an update at
+/// baseline where it cannot place it, and it never needs more memory.
+static FailureOr<std::string> resolveSchedule(ModuleOp module,
+                                              const std::string &name) {
+  if (name == "auto")
+    return std::string("backward");
+  if (!train::symbolizePlacement(name))
+    return module.emitError("unknown schedule '")
+           << name << "'; expected auto, baseline, backward or forward";
+  return name;
+}
+
 FailureOr<std::unique_ptr<Session>>
-Session::create(ModuleOp module, const SessionOptions &options) {
+Session::create(ModuleOp module, const SessionOptions &options,
+                std::shared_ptr<SessionMemory> memory) {
   auto start = std::chrono::steady_clock::now();
   auto session = std::make_unique<Session>();
-  session->name = options.schedule;
+  auto name = resolveSchedule(module, options.schedule);
+  if (failed(name))
+    return failure();
+  session->name = *name;
+  session->threads = options.threads;
+  session->memory = std::move(memory);
   OwningOpRef<ModuleOp> copy = module.clone();
 
   // Roles first: they say which function is the step.
   PassManager roles(module.getContext());
-  roles.addPass(createTrainRolesFromStrings());
+  buildRolesPipeline(roles);
   PassManager schedule(module.getContext());
-  buildSchedulePipeline(schedule, options.schedule);
+  buildSchedulePipeline(schedule, session->name);
   if (failed(roles.run(*copy)))
     return failure();
   auto entry = findEntry(*copy, options.entry);
@@ -58,7 +77,7 @@ Session::create(ModuleOp module, const SessionOptions &options) {
     auto signature = readSignature(fn);
     if (failed(signature))
       return failure();
-    session->functions[key.str()] = *signature;
+    session->functions[key.str()].signature = *signature;
     return success();
   };
   if (failed(record("", entryName)) ||
@@ -72,7 +91,7 @@ Session::create(ModuleOp module, const SessionOptions &options) {
       return module.emitError("has no function @") << options.eval;
     if (failed(record("eval", options.eval)))
       return failure();
-    session->evalPlain = session->functions["eval"];
+    session->evalPlain = session->functions["eval"].signature;
   }
 
   auto target = targetOptionsFor(options.cpu);
@@ -90,13 +109,8 @@ Session::create(ModuleOp module, const SessionOptions &options) {
     return module.emitError(llvm::toString(jit.takeError()));
   session->jit = std::move(*jit);
 
-  for (auto &[key, signature] : session->functions)
-    if (Status status = session->allocate(signature); !status)
-      return module.emitError(status.message());
-  auto arena = HostTensor::zeros(runtime::DType::U8, {session->arenaBytes});
-  if (!arena)
-    return module.emitError(arena.message());
-  session->arena = std::move(*arena);
+  if (Status status = session->allocate(); !status)
+    return module.emitError(status.message());
   session->compileMs = std::chrono::duration<double, std::milli>(
                            std::chrono::steady_clock::now() - start)
                            .count();
@@ -109,15 +123,26 @@ static std::string keyOf(const StepSignature &signature, const Slot &slot) {
   return own ? signature.function + "/" + slot.name : slot.name;
 }
 
-Status Session::allocate(const StepSignature &signature) {
-  for (const Slot &slot : signature.slots) {
-    std::string key = keyOf(signature, slot);
-    if (buffers.count(key))
-      continue;
-    auto tensor = HostTensor::zeros(slot.dtype, slot.shape);
-    if (!tensor)
-      return runtime::Error{tensor.message()};
-    buffers[key] = std::move(*tensor);
+Status Session::allocate() {
+  // Sessions that share memory share the arena: it is as large as the largest
+  // of them needs, and its address is looked up at each call.
+  if (int64_t(memory->arena.data.size()) < arenaBytes) {
+    auto space = HostTensor::zeros(runtime::DType::U8, {arenaBytes});
+    if (!space)
+      return runtime::Error{space.message()};
+    memory->arena = std::move(*space);
+  }
+  for (auto &[suffix, function] : functions) {
+    for (const Slot &slot : function.signature.slots) {
+      std::string key = keyOf(function.signature, slot);
+      if (!memory->buffers.count(key)) {
+        auto tensor = HostTensor::zeros(slot.dtype, slot.shape);
+        if (!tensor)
+          return runtime::Error{tensor.message()};
+        memory->buffers[key] = std::move(*tensor);
+      }
+      function.arguments.push_back(memory->buffers[key].data.data());
+    }
   }
   return Status::success();
 }
@@ -136,7 +161,7 @@ Status Session::load(const Tensors &tensors) {
           runtime::describe(slot->dtype, slot->shape)};
   }
   for (const Slot *slot : carried()) {
-    HostTensor &buffer = buffers[slot->name];
+    HostTensor &buffer = memory->buffers[slot->name];
     std::memcpy(buffer.data.data(), tensors.at(slot->name).data.data(),
                 buffer.data.size());
   }
@@ -144,33 +169,57 @@ Status Session::load(const Tensors &tensors) {
   return Status::success();
 }
 
-Status Session::call(const StepSignature &signature) {
-  std::vector<void *> pointers;
-  for (const Slot &slot : signature.slots)
-    pointers.push_back(buffers[keyOf(signature, slot)].data.data());
-  pointers.push_back(arena.data.data());
-  if (llvm::Error error = jit->call(signature.function, pointers))
+Status Session::call(const Function &function, std::vector<void *> arguments) {
+  arguments.push_back(memory->arena.data.data());
+  // OpenMP keeps the number for each thread that calls: it is put back, since
+  // the thread is not ours.
+  int before = omp_get_max_threads();
+  if (threads)
+    omp_set_num_threads(threads);
+  llvm::Error error = jit->call(function.signature.function, arguments);
+  if (threads)
+    omp_set_num_threads(before);
+  if (error)
     return runtime::Error{llvm::toString(std::move(error))};
   return Status::success();
 }
 
-Status Session::fillInputs(const StepSignature &signature,
-                           runtime::DataFeed &feed) {
+Status Session::fillInputs(const Function &function, runtime::DataFeed &feed) {
   std::vector<void *> destinations;
-  for (const Slot &slot : signature.slots)
+  for (auto [slot, buffer] :
+       llvm::zip(function.signature.slots, function.arguments))
     if (slot.kind == Kind::Input)
-      destinations.push_back(buffers[keyOf(signature, slot)].data.data());
+      destinations.push_back(buffer);
   return feed.fill(feed.cursor().step, destinations);
+}
+
+const Session::Function &Session::advance() {
+  bool forward = functions.count("_first") != 0;
+  const Function &function = functions[forward && !pending ? "_first" : ""];
+  pending = forward;
+  last = &function.signature;
+  return function;
 }
 
 Status Session::step(runtime::DataFeed &feed) {
   bool first = functions.count("_first") && !pending;
-  const StepSignature &signature = functions[first ? "_first" : ""];
-  if (Status status = fillInputs(signature, feed); !status)
+  if (Status status = fillInputs(functions[first ? "_first" : ""], feed);
+      !status)
     return status;
-  pending = functions.count("_first") != 0;
-  last = &signature;
-  return call(signature);
+  return call(advance());
+}
+
+Status Session::step(ArrayRef<const void *> inputs) {
+  const Function &function = advance();
+  std::vector<void *> arguments = function.arguments;
+  const void *const *next = inputs.begin();
+  for (auto [slot, argument] :
+       llvm::zip(function.signature.slots, arguments))
+    if (slot.kind == Kind::Input)
+      // Generated code takes all of its arguments alike, and reads this one.
+      argument = const_cast<void *>(*next++);
+  assert(next == inputs.end() && "as many inputs as the step takes");
+  return call(function, std::move(arguments));
 }
 
 Status Session::flush() {
@@ -183,15 +232,15 @@ Status Session::flush() {
 Status Session::evaluate(runtime::DataFeed &feed) {
   if (Status status = flush(); !status)
     return status;
-  const StepSignature &signature = functions["eval"];
-  if (Status status = fillInputs(signature, feed); !status)
+  const Function &function = functions["eval"];
+  if (Status status = fillInputs(function, feed); !status)
     return status;
-  return call(signature);
+  return call(function);
 }
 
 HostTensor *Session::find(StringRef name) {
-  auto it = buffers.find(name.str());
-  return it == buffers.end() ? nullptr : &it->second;
+  auto it = memory->buffers.find(name.str());
+  return it == memory->buffers.end() ? nullptr : &it->second;
 }
 
 std::vector<const Slot *> Session::carried() const {
@@ -224,8 +273,8 @@ int64_t Session::gradientBytes() const {
 
 int64_t Session::bytesOf(Kind kind) const {
   int64_t total = 0;
-  for (const auto &[key, signature] : functions)
-    for (const Slot &slot : signature.slots)
+  for (const auto &[key, function] : functions)
+    for (const Slot &slot : function.signature.slots)
       if (slot.kind == kind && key.empty())
         total += runtime::byteSize(slot.dtype, slot.shape).value_or(0);
   return total;

@@ -10,11 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PLAIT_TOOLS_RUN_STEPSIGNATURE_H
-#define PLAIT_TOOLS_RUN_STEPSIGNATURE_H
+#ifndef PLAIT_DRIVER_STEPSIGNATURE_H
+#define PLAIT_DRIVER_STEPSIGNATURE_H
 
 #include "plait/Dialect/Train/Train.h"
-#include "plait/Runtime/Tensor.h"
+#include "plait/Runtime/IndexRange.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -32,6 +32,8 @@ struct Slot {
   std::string name;
   runtime::DType dtype;
   runtime::Shape shape;
+  /// What the values may be, if they are indices.
+  std::optional<runtime::IndexRange> indexRange = std::nullopt;
 
   bool isCarried() const { return kind != Kind::Input && kind != Kind::Output; }
 };
@@ -66,4 +68,4 @@ mlir::FailureOr<mlir::FunctionOpInterface> findEntry(mlir::ModuleOp module,
 
 } // namespace plait::run
 
-#endif // PLAIT_TOOLS_RUN_STEPSIGNATURE_H
+#endif // PLAIT_DRIVER_STEPSIGNATURE_H

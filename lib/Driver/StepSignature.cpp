@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StepSignature.h"
+#include "plait/Driver/StepSignature.h"
 
 #include "mlir/IR/SymbolTable.h"
 
@@ -84,6 +84,11 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
     auto slot = makeSlot(step, kind, name, step.getArgumentTypes()[i]);
     if (failed(slot))
       return failure();
+    if (auto range = step.getArgAttrOfType<DenseI64ArrayAttr>(
+            i, TrainDialect::kIndexRangeAttr)) {
+      ArrayRef<int64_t> values = range.asArrayRef();
+      slot->indexRange = {values[0], values[1], values.drop_front(2).vec()};
+    }
     signature.slots.push_back(*slot);
   }
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
@@ -111,18 +116,20 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
     auto placement =
         update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
     auto cluster = dyn_cast<ClusterOp>(update->getParentOp());
-    Operation *producer = update.getGradient().getDefiningOp();
-    bool inLoop = cluster && producer && producer->getParentOp() == cluster;
-    auto type = cast<RankedTensorType>(update.getGradient().getType());
+    int64_t storedBytes = 0;
+    for (Value gradient : update.getGradients()) {
+      Operation *producer = gradient.getDefiningOp();
+      auto type = cast<RankedTensorType>(gradient.getType());
+      if (!cluster || !producer || producer->getParentOp() != cluster)
+        storedBytes +=
+            type.getNumElements() * type.getElementTypeBitWidth() / 8;
+    }
     reports.push_back(
         {getParamName(update).str(),
          stringifyPlacement(placement ? placement.getValue()
                                       : Placement::Baseline)
              .str(),
-         bool(cluster),
-         inLoop ? 0
-                : type.getNumElements() * type.getElementTypeBitWidth() / 8,
-         update.getLoc()});
+         bool(cluster), storedBytes, update.getLoc()});
   });
   return reports;
 }

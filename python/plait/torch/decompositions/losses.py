@@ -1,14 +1,12 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Decompositions that keep a traced step within upstream MLIR.
+"""Negative log likelihood: the class of a row by comparison.
 
-torch-mlir lowers gathers and scatters by index to its own `tm_tensor` dialect,
-and a variance to tensors of f64. These forms give plain linalg instead. An
-index becomes a comparison with all classes, so their cost grows with the
-number of classes.
+torch-mlir lowers the choice of a class to a gather, and its gradient to a
+scatter. A comparison with all classes costs what the gradient of the scores
+costs anyway. Labels outside the classes choose none: see indices.py.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -65,47 +63,44 @@ def nll_loss_backward(
     return torch.where(counted, slope.expand_as(scores), torch.zeros_like(scores))
 
 
-def embedding_dense_backward(
-    grad: Tensor, indices: Tensor, count: int, padding: int, scale_by_frequency: bool
-) -> Any:
-    """aten.embedding_dense_backward: the gradient of the table, [count, D]."""
-    if scale_by_frequency:
-        return NotImplemented
-    rows = indices.reshape(-1)
-    chosen = _is_class(rows, count) & (rows != padding).unsqueeze(-1)
-    return chosen.to(grad.dtype).t() @ grad.reshape(-1, grad.shape[-1])
+
+def _rows(x: Tensor) -> Tensor:
+    """[N, C, *sizes] -> [N * sizes, C]."""
+    return x.movedim(1, -1).reshape(-1, x.shape[1])
 
 
-def var_mean(
-    x: Tensor,
-    dim: Sequence[int] | None = None,
-    *,
-    correction: float | None = None,
-    keepdim: bool = False,
+def nll_loss2d_forward(
+    scores: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int
 ) -> tuple[Tensor, Tensor]:
-    """aten.var_mean.correction in the element type of `x`."""
-    dims = [d % x.dim() for d in dim] if dim else list(range(x.dim()))
-    count = 1
-    for d in dims:
-        count *= x.shape[d]
-    mean = x.sum(dims, keepdim=True) / count
-    centered = x - mean
-    divisor = max(count - (1 if correction is None else correction), 0)
-    var = (centered * centered).sum(dims, keepdim=True) / divisor
-    return (var, mean) if keepdim else (var.squeeze(dims), mean.squeeze(dims))
+    """aten.nll_loss2d_forward: scores [N, C, H, W], target [N, H, W]."""
+    loss, total = nll_loss_forward(
+        _rows(scores), target.reshape(-1), weight, reduction, ignore_index
+    )
+    return loss if loss.dim() == 0 else loss.reshape(target.shape), total
 
 
-def var(x: Tensor, dim: Sequence[int] | None = None, **options: Any) -> Tensor:
-    """aten.var.correction in the element type of `x`."""
-    return var_mean(x, dim, **options)[0]
+def nll_loss2d_backward(
+    grad: Tensor,
+    scores: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: int,
+    ignore_index: int,
+    total: Tensor,
+) -> Tensor:
+    """aten.nll_loss2d_backward: the gradient of scores."""
+    rows = _rows(scores)
+    flat = grad if grad.dim() == 0 else grad.reshape(-1)
+    slope = nll_loss_backward(
+        flat, rows, target.reshape(-1), weight, reduction, ignore_index, total
+    )
+    batch, classes, *sizes = scores.shape
+    return slope.reshape(batch, *sizes, classes).movedim(-1, 1)
 
 
-def step_decompositions() -> dict[Any, Callable[..., Any]]:
-    """For each op that needs one, the op in terms of others."""
-    return {
-        aten.nll_loss_forward.default: nll_loss_forward,
-        aten.nll_loss_backward.default: nll_loss_backward,
-        aten.embedding_dense_backward.default: embedding_dense_backward,
-        aten.var_mean.correction: var_mean,
-        aten.var.correction: var,
-    }
+DECOMPOSITIONS: dict[Any, Any] = {
+    aten.nll_loss_forward.default: nll_loss_forward,
+    aten.nll_loss_backward.default: nll_loss_backward,
+    aten.nll_loss2d_forward.default: nll_loss2d_forward,
+    aten.nll_loss2d_backward.default: nll_loss2d_backward,
+}

@@ -12,12 +12,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PLAIT_TOOLS_RUN_SESSION_H
-#define PLAIT_TOOLS_RUN_SESSION_H
-
-#include "StepSignature.h"
+#ifndef PLAIT_DRIVER_SESSION_H
+#define PLAIT_DRIVER_SESSION_H
 
 #include "plait/Codegen/Jit.h"
+#include "plait/Driver/StepSignature.h"
 #include "plait/Runtime/DataFeed.h"
 
 #include <map>
@@ -27,19 +26,31 @@ namespace plait::run {
 
 struct SessionOptions {
   std::string entry;
+  /// A placement, or `auto`.
   std::string schedule = "backward";
   std::string cpu;
-  std::string eval; ///< a second function to compile, or empty
+  std::string eval;     ///< a second function to compile, or empty
+  unsigned threads = 0; ///< of each call; 0: what OpenMP would take
 };
 
 /// Named tensors, as in tensor files.
 using Tensors = std::map<std::string, runtime::HostTensor>;
 
+/// The buffers of a session, by their names in tensor files, and its arena.
+struct SessionMemory {
+  std::map<std::string, runtime::HostTensor> buffers;
+  runtime::HostTensor arena;
+};
+
 class Session {
 public:
   /// Compiles a copy of `module`. Diagnostics go to the context's handler.
+  /// Sessions that are given the same memory take turns: each must `load`
+  /// before it runs.
   static mlir::FailureOr<std::unique_ptr<Session>>
-  create(mlir::ModuleOp module, const SessionOptions &options);
+  create(mlir::ModuleOp module, const SessionOptions &options,
+         std::shared_ptr<SessionMemory> memory =
+             std::make_shared<SessionMemory>());
 
   /// What the unscheduled step takes: parameters, states and inputs.
   const StepSignature &signature() const { return plain; }
@@ -49,6 +60,10 @@ public:
 
   /// Runs a step on the inputs that `feed` gives.
   runtime::Status step(runtime::DataFeed &feed);
+
+  /// Runs a step on the caller's tensors, dense and row-major, one for each
+  /// input in the order of signature().
+  runtime::Status step(llvm::ArrayRef<const void *> inputs);
 
   /// Applies pending updates; nothing where there are none.
   runtime::Status flush();
@@ -77,20 +92,34 @@ public:
   std::vector<UpdateReport> updates;
   int64_t gradientBytes() const;
   int64_t bytesOf(Kind kind) const;
+  /// The placement that was asked for; never `auto`.
   const std::string &schedule() const { return name; }
+  bool hasPending() const { return pending; }
 
 private:
-  runtime::Status call(const StepSignature &signature);
-  runtime::Status fillInputs(const StepSignature &signature,
+  /// A compiled function and where its arguments are, without the arena.
+  struct Function {
+    StepSignature signature;
+    std::vector<void *> arguments;
+  };
+
+  runtime::Status call(const Function &function,
+                       std::vector<void *> arguments);
+  runtime::Status call(const Function &function) {
+    return call(function, function.arguments);
+  }
+  runtime::Status fillInputs(const Function &function,
                              runtime::DataFeed &feed);
-  runtime::Status allocate(const StepSignature &signature);
+  runtime::Status allocate();
+  /// The function that the next step is, from now on the last one.
+  const Function &advance();
 
   std::string name;
+  unsigned threads = 0;
   StepSignature plain, evalPlain;
   /// The functions of the schedule, by suffix: "", "_first", "_flush", "eval".
-  std::map<std::string, StepSignature> functions;
-  std::map<std::string, runtime::HostTensor> buffers;
-  runtime::HostTensor arena;
+  std::map<std::string, Function> functions;
+  std::shared_ptr<SessionMemory> memory;
   std::unique_ptr<Jit> jit;
   const StepSignature *last = nullptr;
   bool pending = false;
@@ -98,4 +127,4 @@ private:
 
 } // namespace plait::run
 
-#endif // PLAIT_TOOLS_RUN_SESSION_H
+#endif // PLAIT_DRIVER_SESSION_H

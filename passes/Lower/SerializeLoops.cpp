@@ -1,0 +1,81 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Serialize loops: a parallel loop with little to do becomes an ordinary one.
+// Waking threads and waiting for them takes about as long as the update of a
+// bias of ten thousand elements; a network has many that are smaller.
+//
+// It runs on buffers: as tensors, the loops of a cluster are parallel so that
+// bufferization sees that their slices are disjoint.
+//
+//===----------------------------------------------------------------------===//
+
+#include "plait/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Transforms.h"
+
+using namespace mlir;
+
+namespace plait {
+#define GEN_PASS_DEF_TRAINSERIALIZELOOPS
+#include "plait/Passes.h.inc"
+} // namespace plait
+
+/// Iterations of all structured ops in all iterations of `loop`; nothing where
+/// a count is not known.
+static std::optional<int64_t> countElements(scf::ForallOp loop) {
+  int64_t times = 1, elements = 0;
+  for (auto [low, high, step] :
+       llvm::zip(loop.getMixedLowerBound(), loop.getMixedUpperBound(),
+                 loop.getMixedStep())) {
+    auto trip = constantTripCount(low, high, step, /*isSigned=*/true,
+                                  scf::computeUbMinusLb);
+    if (!trip)
+      return std::nullopt;
+    times *= trip->getSExtValue();
+  }
+  WalkResult result = loop.getBody()->walk([&](Operation *op) {
+    if (isa<LoopLikeOpInterface>(op))
+      return WalkResult::interrupt();
+    auto structured = dyn_cast<linalg::LinalgOp>(op);
+    if (!structured)
+      return WalkResult::advance();
+    int64_t inner = 1;
+    for (int64_t range : structured.getStaticLoopRanges()) {
+      if (ShapedType::isDynamic(range))
+        return WalkResult::interrupt();
+      inner *= range;
+    }
+    elements += inner;
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return std::nullopt;
+  return times * elements;
+}
+
+namespace {
+struct SerializeLoops : plait::impl::TrainSerializeLoopsBase<SerializeLoops> {
+  using Base::Base;
+  void runOnOperation() override {
+    SmallVector<scf::ForallOp> small;
+    getOperation()->walk([&](scf::ForallOp loop) {
+      std::optional<int64_t> elements = countElements(loop);
+      if (loop.getNumResults() == 0 && elements && *elements < minElements)
+        small.push_back(loop);
+    });
+    IRRewriter rewriter(&getContext());
+    for (scf::ForallOp loop : small) {
+      rewriter.setInsertionPoint(loop);
+      if (failed(scf::forallToForLoop(rewriter, loop)))
+        return signalPassFailure();
+    }
+  }
+};
+} // namespace

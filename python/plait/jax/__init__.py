@@ -1,0 +1,122 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Import a JAX training step: `plait.jax.export_step`."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from plait.exported import ExportedStep
+
+INSTALL = 'pip install "jax==0.10.2" "jaxlib==0.10.2" "optax==0.2.8" "flax==0.12.8"'
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise ImportError(f"plait.jax needs JAX: {INSTALL}") from error
+
+from plait.jax.boundary import from_boundary, to_boundary
+from plait.jax.carry import match_carried
+from plait.jax.lower import lower_to_linalg, lower_to_stablehlo, used_inputs
+from plait.jax.roles import assign_roles, find_parameters
+from plait.jax.tree import Tree, arguments, leaf_name, results
+
+__all__ = ["export_step"]
+
+
+def export_step(
+    step: Callable[..., Any],
+    example_args: Sequence[Any],
+    *,
+    carry: Mapping[int | str, Hashable] | None = None,
+    params: int | str | Sequence[int | str] | None = None,
+) -> ExportedStep:
+    """Export one training step: forward, backward and update, with its state.
+
+    `step` is a function as `jax.jit` takes it, jitted or not: it takes and
+    returns pytrees of arrays, and computes everything in between, the
+    optimizer included. An argument whose next value it returns is *carried*.
+    All others are inputs. Nothing is executed.
+
+    Names are the paths of pytrees, joined by dots, with the argument's name
+    first: `opt_state.0.count`, `batch.image`. Those of parameters start inside
+    of the tree of parameters (`Dense_0.kernel`). A tree that is laid out like
+    the parameters, as optax's moments are, holds states of its parameters:
+    `state.Dense_0.kernel.mu` is the name in `tensors`. The first scalar float
+    that the step returns is called `loss`; in a dict that it returns, the keys
+    are the names.
+
+    Args:
+        step: (params, opt_state, ..., *batch) -> (loss, params, opt_state, ...),
+            in any order.
+        example_args: the arguments of the first step. Their shapes are the
+            step's, the values of carried ones the initial values.
+        carry: for each carried argument, by index or name, the index (in a
+            dict: the key) of the result that is its next value. Without it,
+            the pairs whose structure, shapes and element types are equal.
+        params: which carried argument holds the parameters, by index, name, or
+            path (`"state.params"`), or several of these. Without it, all
+            flax.nnx.Param; else `params` in the first carried argument; else
+            all of that argument.
+
+    Raises:
+        UnsupportedError: something in the step has no import; the message
+            names the op, and where in the code of the step it is.
+        TypeError, ValueError: the arguments do not fit together.
+    """
+    taken = arguments(step, example_args)
+    traced, returned = _trace(step, example_args, taken)
+    carried = match_carried(taken, returned, carry, _dependence(traced, taken, returned))
+    parameters = find_parameters(taken, carried, params)
+    roles = assign_roles(taken, returned, carried, parameters)
+    text = lower_to_linalg(lower_to_stablehlo(traced), roles.arguments, roles.results)
+
+    values = [
+        np.array(to_boundary(leaf_name(tree, leaf), leaf.value))
+        for tree in taken
+        for leaf in tree.leaves
+    ]
+    return ExportedStep(
+        text,
+        {name: value for name, value in zip(roles.tensors, values) if name},
+        {name: value for name, value in zip(roles.inputs, values) if name},
+    )
+
+
+def _trace(
+    step: Callable[..., Any], values: Sequence[Any], taken: Sequence[Tree]
+) -> tuple[Any, list[Tree]]:
+    """The step as a traced function of the leaves at the boundary, and its
+    results."""
+    leaves = [(leaf_name(tree, leaf), leaf.value) for tree in taken for leaf in tree.leaves]
+    structure = jax.tree.structure(tuple(values))
+    returned: list[Tree] = []
+
+    def flat(*crossing: jax.Array) -> list[jax.Array]:
+        inside = [from_boundary(value, like) for value, (_, like) in zip(crossing, leaves)]
+        value = jax.tree.map(jnp.asarray, step(*jax.tree.unflatten(structure, inside)))
+        # Shapes only: what is traced must not outlive the trace.
+        returned[:] = results(jax.tree.map(jax.typeof, value))
+        names = [leaf_name(tree, leaf) for tree in returned for leaf in tree.leaves]
+        return list(map(to_boundary, names, jax.tree.leaves(value)))
+
+    crossing = [to_boundary(name, value) for name, value in leaves]
+    return jax.jit(flat, keep_unused=True).trace(*crossing), returned
+
+
+def _dependence(
+    traced: Any, taken: Sequence[Tree], returned: Sequence[Tree]
+) -> Callable[[Tree, Tree], bool]:
+    """Whether a result depends on anything of an argument."""
+
+    @cache
+    def reached(result: Hashable) -> set[Hashable]:
+        wanted = [tree.key == result for tree in returned for _ in tree.leaves]
+        used = used_inputs(traced, wanted)
+        owners = [tree.key for tree in taken for _ in tree.leaves]
+        return {owner for owner, is_used in zip(owners, used) if is_used}
+
+    return lambda argument, result: argument.key in reached(result.key)

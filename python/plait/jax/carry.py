@@ -1,0 +1,118 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Which result of a step is the next value of which argument.
+
+Found by structure where there is one choice and it is no chance; everything
+else is for the user to say.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import jax
+import numpy as np
+
+from plait.jax.tree import Tree, describe, leaf_name
+
+Pair = tuple[Tree, Tree]
+
+
+def match_carried(
+    arguments: Sequence[Tree],
+    results: Sequence[Tree],
+    carry: Mapping[int | str, Hashable] | None,
+    depends: Callable[[Tree, Tree], bool],
+) -> dict[int, Hashable]:
+    """For each carried argument, by index, the key of the result that is its
+    next value.
+
+    Args:
+        carry: what the user says; None to find it by structure.
+        depends: whether a result depends on an argument.
+
+    Raises:
+        ValueError: `carry` names what there is not, or two things that differ
+            in structure; without it, more than one choice, or a match that may
+            be chance.
+    """
+    if carry is not None:
+        return _checked(arguments, results, carry)
+    pairs = [
+        (argument, result)
+        for argument in arguments
+        for result in results
+        if argument.leaves and argument.looks_like(result) and depends(argument, result)
+    ]
+    for argument, result in pairs:
+        rivals = [pair for pair in pairs if pair[0] is argument or pair[1] is result]
+        if len(rivals) > 1 or not _surely_carried(argument):
+            raise ValueError(_ambiguous(rivals, pairs))
+    if not pairs:
+        raise ValueError(
+            "no result of the step is the next value of an argument: none has an argument's"
+            " structure, shapes and element types. Say which with carry={argument: result}"
+        )
+    return {argument.key: result.key for argument, result in pairs}
+
+
+def _checked(
+    arguments: Sequence[Tree], results: Sequence[Tree], carry: Mapping[int | str, Hashable]
+) -> dict[int, Hashable]:
+    by_key = {result.key: result for result in results}
+    by_name: dict[int | str, Tree] = {argument.name: argument for argument in arguments}
+    by_name |= {argument.key: argument for argument in arguments}
+    found: dict[int, Hashable] = {}
+    for said, key in carry.items():
+        argument, result = by_name.get(said), by_key.get(key)
+        if argument is None:
+            names = ", ".join(f"{a.key} '{a.name}'" for a in arguments)
+            raise ValueError(f"carry: there is no argument {said!r}, only {names}")
+        if result is None:
+            raise ValueError(f"carry: there is no result {key!r}, only {[*by_key]}")
+        if argument.key in found or key in found.values():
+            raise ValueError(f"carry: argument {said!r} or result {key!r} is there twice")
+        _check_fit(argument, result)
+        found[argument.key] = key
+    if not found:
+        raise ValueError("carry is empty: a training step carries its parameters")
+    return found
+
+
+def _check_fit(argument: Tree, result: Tree) -> None:
+    if argument.structure != result.structure:
+        raise ValueError(
+            f"carry: result {result.key!r} has not the structure of argument"
+            f" '{argument.name}': {result.structure}, not {argument.structure}"
+        )
+    for mine, theirs in zip(argument.leaves, result.leaves):
+        if mine.type != theirs.type:
+            raise ValueError(
+                f"carry: '{leaf_name(argument, mine)}' is {describe(mine)}, but its next"
+                f" value in result {result.key!r} is {describe(theirs)}"
+            )
+
+
+def _surely_carried(argument: Tree) -> bool:
+    """A lone array that looks like a result may be by chance: a rate beside a
+    loss, an image beside its reconstruction. The first argument is not."""
+    leaf = argument.leaves[0]
+    if leaf.path or argument.key == 0:
+        return True
+    raw_key = leaf.type == ((2,), np.dtype(np.uint32))
+    return raw_key or jax.dtypes.issubdtype(leaf.value.dtype, jax.dtypes.prng_key)
+
+
+def _ambiguous(rivals: Sequence[Pair], pairs: Sequence[Pair]) -> str:
+    """The message about arguments and results that look alike."""
+    told = " and ".join(
+        f"argument {argument.key} '{argument.name}' and result {result.key!r}"
+        for argument, result in rivals
+    )
+    sure = {a.key: r.key for a, r in pairs if (a, r) not in rivals and _surely_carried(a)}
+    choices = [str(sure | {argument.key: result.key}) for argument, result in rivals]
+    if sure and not all(_surely_carried(argument) for argument, _ in rivals):
+        choices.append(str(sure))
+    return (
+        f"{told} look alike ({describe(rivals[0][0].leaves[0])}"
+        f"{', ...' if len(rivals[0][0].leaves) > 1 else ''}), so it is not clear what is"
+        f" carried into what: say carry={' or carry='.join(choices)}"
+    )

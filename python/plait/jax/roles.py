@@ -1,0 +1,258 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Who is who in a step: which leaves are parameters, whose state the others
+are, and what they are called.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from plait.errors import UnsupportedError
+from plait.jax.tree import Leaf, Tree, describe, leaf_name
+from plait.step_text import string_literal
+
+Path = tuple[str, ...]
+#: An argument's index, and a leaf's in it.
+Place = tuple[int, int]
+#: What `params=` may be.
+Parameters = int | str | Sequence[int | str] | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter's name, and its path in the tree of parameters."""
+
+    name: str
+    path: Path
+    leaf: Leaf
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The roles of a step's leaves, in the order of arguments and results.
+
+    Attributes:
+        arguments: for each leaf, its role as MLIR text.
+        results: the same for the results.
+        tensors: for each argument leaf that is carried, its name in a tensor
+            file; None for an input.
+        inputs: for each argument leaf that is not carried, its name.
+    """
+
+    arguments: list[str]
+    results: list[str]
+    tensors: list[str | None]
+    inputs: list[str | None]
+
+
+def find_parameters(
+    arguments: Sequence[Tree], carried: Mapping[int, Hashable], params: Parameters
+) -> dict[Place, Parameter]:
+    """The parameters: what `params` says, or else the flax.nnx.Param, or else
+    `params` in the first carried argument, or else all of that.
+
+    Raises:
+        ValueError: `params` names no carried part.
+        UnsupportedError: a parameter is not of float32.
+    """
+    by_type = params is None and any(leaf.is_param for a in arguments for leaf in a.leaves)
+    found: dict[Place, Parameter] = {}
+    for argument, root in _roots(arguments, carried, params):
+        for i, leaf in enumerate(argument.leaves):
+            if leaf.path[: len(root)] == root and (leaf.is_param or not by_type):
+                path = leaf.path[len(root) :]
+                name = ".".join(path) or leaf_name(argument, leaf)
+                found[argument.key, i] = Parameter(name, path, leaf)
+    for (index, _), parameter in found.items():
+        if parameter.leaf.value.dtype != np.float32:
+            raise UnsupportedError(
+                f"'{leaf_name(arguments[index], parameter.leaf)}' is {describe(parameter.leaf)}:"
+                " parameters are float32. If it is no parameter, say where they are:"
+                ' params=1 for argument 1, or params="state.params"'
+            )
+    if len({parameter.name for parameter in found.values()}) == len(found):
+        return found
+    # Several models: the argument's name tells them apart.
+    return {
+        place: Parameter(leaf_name(arguments[place[0]], p.leaf), p.path, p.leaf)
+        for place, p in found.items()
+    }
+
+
+def assign_roles(
+    arguments: Sequence[Tree],
+    results: Sequence[Tree],
+    carried: Mapping[int, Hashable],
+    parameters: Mapping[Place, Parameter],
+) -> Roles:
+    """The role of each leaf.
+
+    Raises:
+        ValueError: two leaves have one name.
+    """
+    roles = _with_short_states(_argument_roles(arguments, carried, parameters))
+    tensors = [_tensor_name(*role) for role in roles.values()]
+    inputs = [role[1] if role[0] == "input" else None for role in roles.values()]
+    _check_unique("carried array", tensors)
+    _check_unique("input", inputs)
+
+    nexts = {key: index for index, key in carried.items()}
+    outputs = _output_names([result for result in results if result.key not in nexts])
+    result_roles = []
+    for result in results:
+        for i in range(len(result.leaves)):
+            if result.key in nexts:
+                _, *names = roles[nexts[result.key], i]
+                result_roles.append(_role_text("next", *names))
+            else:
+                result_roles.append(_role_text("output", next(outputs)))
+    return Roles([_role_text(*role) for role in roles.values()], result_roles, tensors, inputs)
+
+
+# --- parameters ------------------------------------------------------------
+
+
+def _roots(
+    arguments: Sequence[Tree], carried: Mapping[int, Hashable], params: Parameters
+) -> list[tuple[Tree, Path]]:
+    """The subtrees that hold parameters: an argument, and a path in it."""
+    held = [argument for argument in arguments if argument.key in carried]
+    if params is None:
+        return _default_roots(held)
+    roots = []
+    for said in [params] if isinstance(params, (int, str)) else params:
+        matches = [(a, path) for a in held for path in _paths_called(a, said)]
+        if not matches:
+            names = ", ".join(f"{argument.key} '{argument.name}'" for argument in held)
+            raise ValueError(
+                f"params: {said!r} is no part of a carried argument; carried are {names}"
+            )
+        roots.append(matches[0])
+    return roots
+
+
+def _default_roots(held: Sequence[Tree]) -> list[tuple[Tree, Path]]:
+    typed = [argument for argument in held if any(leaf.is_param for leaf in argument.leaves)]
+    if typed:
+        return [(argument, _position(argument)) for argument in typed]
+    # A flax TrainState, or a dict of everything.
+    inside = any(leaf.path[:1] == ("params",) for leaf in held[0].leaves)
+    return [(held[0], ("params",) if inside else ())]
+
+
+def _position(argument: Tree) -> Path:
+    """`0` where all flax.nnx.Param are in the first item of a tuple."""
+    firsts = {leaf.path[:1] for leaf in argument.leaves if leaf.is_param}
+    first = firsts.pop()
+    return first if not firsts and first and first[0].isdigit() else ()
+
+
+def _paths_called(argument: Tree, said: int | str) -> list[Path]:
+    """The path in the argument that `said` stands for, if there is one."""
+    if said in (argument.key, argument.name):
+        return [()]
+    return [
+        leaf.path[:end]
+        for leaf in argument.leaves
+        for end in range(1, len(leaf.path) + 1)
+        if ".".join((argument.name, *leaf.path[:end])) == said
+    ][:1]
+
+
+# --- states ----------------------------------------------------------------
+
+
+def _argument_roles(
+    arguments: Sequence[Tree],
+    carried: Mapping[int, Hashable],
+    parameters: Mapping[Place, Parameter],
+) -> dict[Place, tuple[str, ...]]:
+    roles: dict[Place, tuple[str, ...]] = {}
+    for argument in arguments:
+        for i, leaf in enumerate(argument.leaves):
+            place = (argument.key, i)
+            if place in parameters:
+                roles[place] = ("param", parameters[place].name)
+            elif argument.key not in carried:
+                roles[place] = ("input", leaf_name(argument, leaf))
+            else:
+                owner, name = _owner(argument, leaf, parameters) or ("", leaf_name(argument, leaf))
+                roles[place] = ("state", owner, name)
+    return roles
+
+
+def _owner(
+    argument: Tree, leaf: Leaf, parameters: Mapping[Place, Parameter]
+) -> tuple[str, str] | None:
+    """For a leaf in a subtree that is laid out as the parameters are, its
+    parameter, and the name of the subtree: `opt_state.0.mu` for all of mu.
+
+    Some parameters may be missing in it: optax masks them out. Shapes may
+    differ: an average of rows is a state of its matrix.
+    """
+    known = {parameter.path: parameter for parameter in parameters.values()}
+    for cut in range(len(leaf.path) + 1):
+        root, path = leaf.path[:cut], leaf.path[cut:]
+        below = [l.path[cut:] for l in argument.leaves if l.path[:cut] == root]
+        if not all(rest in known for rest in below):
+            continue
+        # The one parameter without a path is like any array.
+        if path or leaf.type == known[path].leaf.type:
+            return known[path].name, ".".join((argument.name, *root))
+    return None
+
+
+def _with_short_states(roles: dict[Place, tuple[str, ...]]) -> dict[Place, tuple[str, ...]]:
+    """Owned states under the last word of their path (`mu`), if no other state
+    of the parameter has it."""
+
+    def last(path: str) -> str:
+        return path.rpartition(".")[2]
+
+    owned = [role for role in roles.values() if role[0] == "state" and role[1]]
+    short = {}
+    for place, role in roles.items():
+        if role in owned:
+            _, owner, path = role
+            rivals = [o for o in owned if o[1] == owner and last(o[2]) == last(path)]
+            if len(rivals) == 1 and not last(path).isdigit():
+                role = ("state", owner, last(path))
+        short[place] = role
+    return short
+
+
+# --- names -----------------------------------------------------------------
+
+
+def _role_text(kind: str, *names: str) -> str:
+    """A role as MLIR text: `#train.state<"fc.weight", "exp_avg">`."""
+    return f"#train.{kind}<{', '.join(map(string_literal, names))}>"
+
+
+def _tensor_name(kind: str, *names: str) -> str | None:
+    if kind == "input":
+        return None
+    owner, *state = names
+    if not state:
+        return owner
+    return f"state.{owner}.{state[0]}" if owner else state[0]
+
+
+def _output_names(results: Sequence[Tree]) -> Iterator[str]:
+    """`loss` is the first scalar without a name; the others are called by
+    their key in the dict that the step returns, or `output2`."""
+    scalar = ((), np.dtype(np.float32))
+    lone = [r for r in results if not r.name and len(r.leaves) == 1 and not r.leaves[0].path]
+    loss = next((result for result in lone if result.leaves[0].type == scalar), None)
+    for result in results:
+        for leaf in result.leaves:
+            name = "loss" if result is loss else result.name or f"output{result.key}"
+            yield ".".join((name, *leaf.path))
+
+
+def _check_unique(kind: str, names: Sequence[str | None]) -> None:
+    repeated = [name for name in dict.fromkeys(names) if name and list(names).count(name) > 1]
+    if repeated:
+        raise ValueError(f"more than one {kind} is named '{repeated[0]}'")

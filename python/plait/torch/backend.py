@@ -1,0 +1,114 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""torch-mlir: graphs of aten ops in, linalg on tensors out; its scatters as loops.
+
+The passes run in torch-mlir's own tool, a process apart: some ops make them
+abort, and this one must live on to say which.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch.fx import Graph, GraphModule, Node
+
+from plait.errors import UnsupportedError
+from plait.torch.modules import where
+from plait.torch.scatter import with_loops
+
+#: aten ops that torch-mlir lowers to a dialect of its own, if it does not abort.
+_UNLOWERED = frozenset(
+    "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp scatter_reduce".split()
+)
+
+#: From torch-mlir's form of a graph to linalg.
+_PIPELINE = (
+    "builtin.module(torchdynamo-export-to-torch-backend-pipeline{extra-library=},"
+    "torch-backend-to-linalg-on-tensors-backend-pipeline{allow-non-finites=true})"
+)
+
+
+def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
+    """The text of a module with a function of each name.
+
+    Raises:
+        UnsupportedError: an op has no lowering; the message names it and its
+            module.
+    """
+    nodes = [node for graph in graphs.values() for node in graph.graph.nodes]
+    for node in nodes:
+        packet = getattr(node.target, "overloadpacket", None)
+        if packet is not None and packet.__name__ in _UNLOWERED:
+            raise UnsupportedError(f"{where(node)} has no lowering to upstream dialects")
+    try:
+        run = _run(_imported({name: graph.graph for name, graph in graphs.items()}))
+    except Exception as error:
+        # The importer raises NotImplementedError, TypeError, ...
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise UnsupportedError(f"torch-mlir cannot import a graph: {reason}") from error
+    if run.returncode == 0:
+        return with_loops(run.stdout)
+    if run.returncode < 0:
+        crashing = next((where(node) for node in _crashing(nodes)), "an op")
+        raise UnsupportedError(f"torch-mlir crashes when it lowers {crashing}")
+    said = re.search(r"error: (.*)", run.stderr)
+    reason = said[1] if said else run.stderr[:300]
+    raise UnsupportedError(f"torch-mlir cannot lower {_op_in(run.stderr, nodes)}: {reason[:300]}")
+
+
+def _imported(graphs: Mapping[str, Graph]) -> str:
+    """The graphs in torch-mlir's own dialect."""
+    from torch_mlir import ir
+    from torch_mlir.dialects import torch as torch_dialect
+    from torch_mlir.extras.fx_importer import FxImporter
+
+    context = ir.Context()
+    torch_dialect.register_dialect(context)
+    importer = FxImporter(context=context)
+    for name, graph in graphs.items():
+        importer.import_stateless_graph(graph, func_name=name)
+    return importer.module.operation.get_asm()
+
+
+def _tool() -> Path:
+    from torch_mlir import ir
+
+    return Path(ir.__file__).parent / "_mlir_libs" / "torch-mlir-opt"
+
+
+def _run(text: str) -> subprocess.CompletedProcess[str]:
+    command = [str(_tool()), f"--pass-pipeline={_PIPELINE}", "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True)
+
+
+def _crashing(nodes: list[Node]) -> Iterator[Node]:
+    """The ops that make torch-mlir abort even if they are alone."""
+    tried: set[Any] = set()
+    for node in nodes:
+        if node.op != "call_function" or node.target in tried:
+            continue
+        tried.add(node.target)
+        graph, copies = Graph(), {}
+        for read in node.all_input_nodes:
+            copies[read] = graph.placeholder(read.name)
+            copies[read].meta = dict(read.meta)
+        result = graph.node_copy(node, copies.__getitem__)
+        try:
+            graph.output((result,))
+            if _run(_imported({"main": graph})).returncode < 0:
+                yield node
+        except Exception:  # an op of several results, whose choice is a node of its own
+            continue
+
+
+def _op_in(message: str, nodes: list[Node]) -> str:
+    """The op that a diagnostic is about, with its module, as well as it says."""
+    names = re.findall(r"torch\.((?:aten|prims|prim)\.[\w.]+)", message)
+    if not names:
+        return "an op"
+    for node in nodes:
+        if str(node.target) in (names[-1], f"{names[-1]}.default"):
+            return where(node)
+    return f"torch.{names[-1]}"

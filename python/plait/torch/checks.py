@@ -1,0 +1,101 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What of a model, an optimizer or inputs cannot be in a step at all."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from plait.errors import UnsupportedError
+from plait.torch.capture import LossModule, public
+from plait.torch.modules import describe
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+def checked_inputs(examples: Iterable[Tensor], num_targets: int) -> dict[str, Tensor]:
+    """The example inputs by the names they have in the step."""
+    examples = list(examples)
+    for value in examples:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"example inputs must be tensors, not {type(value).__name__}")
+    if not 0 <= num_targets < len(examples):
+        raise ValueError(
+            f"{len(examples)} example inputs cannot be at least one input"
+            f" and {num_targets} targets"
+        )
+    split = len(examples) - num_targets
+    return {
+        (letter if len(part) == 1 else f"{letter}{i}"): value.detach()
+        for letter, part in (("x", examples[:split]), ("y", examples[split:]))
+        for i, value in enumerate(part)
+    }
+
+
+def check_modules(model: torch.nn.Module) -> None:
+    """Refuse modules whose effect a pure step cannot have."""
+    for name, module in model.named_modules():
+        place = describe(name, module)
+        if getattr(module, "sparse", False):
+            raise UnsupportedError(f"{place} makes sparse gradients: set sparse=False")
+        if getattr(module, "max_norm", None) is not None:
+            raise UnsupportedError(f"{place} changes its weight in the forward pass (max_norm)")
+        if isinstance(module, torch.nn.modules.batchnorm._NormBase):
+            if module.track_running_stats and module.momentum is None and module.training:
+                raise UnsupportedError(
+                    f"{place} averages over all batches (momentum=None), by a count that"
+                    " it reads back: set a momentum"
+                )
+
+
+def check_tensors(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:
+    """Refuse parameters and buffers that the step's text has no type for."""
+    storage: dict[int, str] = {}
+    for name, value in {**parameters, **buffers}.items():
+        name = public(name)
+        if value.device.type != "cpu":
+            raise UnsupportedError(f"'{name}' is on {value.device}: move the model to the CPU")
+        if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
+            raise UnsupportedError(f"'{name}' is {value.dtype}: only float32 and float64 are known")
+        first = storage.setdefault(value.data_ptr(), name)
+        if first != name and value.numel():
+            raise UnsupportedError(
+                f"'{name}' shares memory with '{first}' but is another tensor: tie weights"
+                " by assigning the parameter itself"
+            )
+    for name, value in parameters.items():
+        if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):
+            raise UnsupportedError(f"'{public(name)}' has gradient hooks, which are not traced")
+
+
+def trained_parameters(loss: LossModule, optimizer: Optimizer) -> dict[str, Tensor]:
+    """The parameters that the optimizer updates, by their names in `loss`."""
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        raise UnsupportedError("the optimizer has step hooks; a step cannot call back into Python")
+    owned = {p for group in optimizer.param_groups for p in group["params"]}
+    parameters = dict(loss.named_parameters())
+    if owned - set(parameters.values()):
+        raise UnsupportedError("the optimizer has a parameter that is not one of the model's")
+    trained = {n: p for n, p in parameters.items() if p in owned and p.requires_grad}
+    if not trained:
+        raise UnsupportedError("the optimizer has no trainable parameter of the model")
+    for name, parameter in trained.items():
+        if parameter.dtype != torch.float32:
+            raise UnsupportedError(
+                f"'{public(name)}' is {parameter.dtype}: updates are computed in float32,"
+                " convert the model with model.float()"
+            )
+    return trained
+
+
+def ties(loss: LossModule) -> dict[str, str]:
+    """For each further name of a parameter or buffer, its first name."""
+    found, first = {}, {}
+    for listing in (loss.named_parameters, loss.named_buffers):
+        for name, value in listing(remove_duplicate=False):
+            name = public(name)
+            if first.setdefault(value, name) != name:
+                found[name] = first[value]
+    return found

@@ -1,0 +1,85 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Strided windows over the last dimensions of a tensor.
+
+Convolutions and pooling share these: where the windows lie, what one element
+of each window is, and the two adjoint moves (take every n-th element; put
+elements n apart).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+aten = torch.ops.aten
+
+
+def as_list(value: int | Sequence[int], rank: int) -> list[int]:
+    """`rank` numbers: aten's lists may hold one number for all dimensions."""
+    values = [value] if isinstance(value, int) else list(value)
+    return values * rank if len(values) == 1 else values
+
+
+def pad(x: Tensor, dim: int, left: int, right: int, value: float = 0.0) -> Tensor:
+    """`x` with `left` and `right` elements more along `dim`, or fewer."""
+    size = x.shape[dim]
+    x = aten.slice.Tensor(x, dim, max(-left, 0), size - max(-right, 0))
+    left, right = max(left, 0), max(right, 0)
+    if left == right == 0:
+        return x
+    behind = x.dim() - 1 - dim % x.dim()
+    return functional.pad(x, [0, 0] * behind + [left, right], value=value)
+
+
+def constant_pad(x: Tensor, padding: Sequence[int], value: float = 0.0) -> Any:
+    """aten.constant_pad_nd with nothing cut off by a negative padding: that is
+    a slice, `tensor.pad` of MLIR does not lower with it."""
+    if all(width >= 0 for width in padding):
+        return NotImplemented
+    for i in range(0, len(padding), 2):
+        x = pad(x, -1 - i // 2, padding[i], padding[i + 1], value)
+    return x
+
+
+def spread(x: Tensor, dim: int, step: int, left: int, right: int) -> Tensor:
+    """`x` with its elements `step` apart along `dim`, zeros between them, and
+    `left` and `right` zeros around (or that much cut off)."""
+    if step == 1:
+        return pad(x, dim, left, right)
+    before, behind = max(left, 0), max(right, 0)
+    inner = (x.shape[dim] - 1) * step + 1
+    shape = list(x.shape)
+    shape[dim] = before + inner + behind
+    end = before + inner
+    spaced = aten.slice_scatter(x.new_zeros(shape), x, dim, before, end, step)
+    return pad(spaced, dim, min(left, 0), min(right, 0))
+
+
+def every(x: Tensor, dim: int, start: int, count: int, step: int) -> Tensor:
+    """`count` elements of `x` along `dim`, `step` apart, from `start` on."""
+    return aten.slice.Tensor(x, dim, start, start + (count - 1) * step + 1, step)
+
+
+def add_every(x: Tensor, dim: int, start: int, step: int, what: Tensor) -> Tensor:
+    """`x` with `what` added to every `step`-th element along `dim`."""
+    end = start + (what.shape[dim] - 1) * step + 1
+    old = aten.slice.Tensor(x, dim, start, end, step)
+    return aten.slice_scatter(x, old + what, dim, start, end, step)
+
+
+def window_count(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
+) -> int:
+    """How many windows torch lays over a dimension of `size`."""
+    room = size + 2 * padding - dilation * (kernel - 1) - 1
+    count = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
+    # The last window must start inside the input or its left padding.
+    if ceil_mode and (count - 1) * stride >= size + padding:
+        count -= 1
+    return count
+
+
+DECOMPOSITIONS = {aten.constant_pad_nd.default: constant_pad}
