@@ -290,7 +290,8 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
   let description = [{
     Wraps each result with the role `next` or `pending` into a
     `bufferization.materialize_in_destination` of the argument it replaces, and
-    makes inputs read-only. Bufferization then either finds the value in place
+    makes inputs read-only. A result that may be an argument's old value, or is
+    the next value of two arguments, is copied first. Bufferization then either finds the value in place
     or copies it there, or refuses where a later reader still needs the old
     value; it can no longer return a fresh buffer silently. A value that is
     carried twice is copied for the second argument.
@@ -299,17 +300,22 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
                            "::mlir::linalg::LinalgDialect"];
 }
 
-def TrainMaterializeLoops : Pass<"train-materialize-loops"> {
-  let summary = "Tie each value a loop carries to the buffer it replaces";
+def TrainMaterializeRegions : Pass<"train-materialize-regions"> {
+  let summary = "Tie what loops carry to the buffer it replaces";
   let description = [{
     Wraps each tensor that an `scf.for` or `scf.while` yields into a
     `bufferization.materialize_in_destination` of the block argument it is the
-    next value of, unless it is an updated version of that anyway. A carried
-    value that becomes another one (a swap) is copied first. After
+    next value of, unless it is an updated version of that anyway. A value that
+    may be in a carried buffer (a swap, a branch) is copied first. After
     bufferization a loop carries the buffers it started with, and no iteration
     hands a buffer of its own to the next.
+
+    A branch yields copies of what comes from outside of it, or is there twice,
+    unless the result is the next value of just that. A choice between tensors
+    (`arith.select`) becomes such a branch.
   }];
-  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::scf::SCFDialect"];
 }
 
 def TrainFinalizeAbi : Pass<"train-finalize-abi"> {

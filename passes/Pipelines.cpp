@@ -55,7 +55,7 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
 /// Tensors to buffers; a step's carried values end up in their arguments.
 static void addBufferization(OpPassManager &pm) {
   pm.addPass(plait::createTrainMaterializeNext());
-  pm.addPass(plait::createTrainMaterializeLoops());
+  pm.addPass(plait::createTrainMaterializeRegions());
   // Destinations that are only copied to their argument become that argument.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;

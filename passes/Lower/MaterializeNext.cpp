@@ -7,15 +7,19 @@
 //
 // Materialize next: what a step carries to the next one is written into the
 // argument it replaces. Bufferization then finds it in place, copies it there,
-// or refuses; it cannot return a fresh buffer instead.
+// or refuses; it cannot return a fresh buffer instead. A result that is an old
+// value is copied before that is overwritten.
 //
 //===----------------------------------------------------------------------===//
+
+#include "MayBeArgument.h"
 
 #include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace plait::train;
@@ -25,25 +29,48 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
+/// A loop that starts with the argument ends in its buffer: its iterations are
+/// tied by `train-materialize-loops`. To ask for it once more would be a
+/// conflict to bufferization, which sees the argument written by loop and op.
+static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
+  auto loop = value.getDefiningOp<LoopLikeOpInterface>();
+  if (!loop)
+    return false;
+  OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
+  return init && init->get() == arg;
+}
+
 static void materializeNext(FunctionOpInterface step) {
-  Operation *ret = step.getFunctionBody().front().getTerminator();
+  Block *body = &step.getFunctionBody().front();
+  Operation *ret = body->getTerminator();
   OpBuilder b(ret);
   DenseMap<Value, Value> ties;
+  llvm::DenseSet<Value> overwritten;
+  for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
+    if (BlockArgument arg = getCarriedArg(step, i); arg && arg != ret->getOperand(i))
+      overwritten.insert(arg);
+  auto counts = [&](BlockArgument arg) { return overwritten.contains(arg); };
+  // An output, or another argument's next value, may be an old value; and what
+  // is the next value of two arguments cannot be in both buffers.
+  llvm::SmallDenseSet<Value> carried;
+  for (OpOperand &operand : ret->getOpOperands()) {
+    BlockArgument arg = getCarriedArg(step, operand.getOperandNumber());
+    Value value = operand.get();
+    bool updates = arg && (isCarriedThroughLoop(arg, value) ||
+                           isa_and_nonnull<DestinationStyleOpInterface>(
+                               value.getDefiningOp()));
+    bool again = arg && arg != value && !carried.insert(value).second;
+    if (again || (arg != value && !updates &&
+                  plait::mayBeArgument(value, body, counts)))
+      operand.set(plait::copyOf(b, value));
+  }
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);
     Value value = ret->getOperand(i);
-    if (!arg || arg == value)
+    if (!arg || arg == value || isCarriedThroughLoop(arg, value))
       continue;
-    // A value that is carried twice can be in place once; the copy reads it
-    // where it then is.
-    auto tie = ties.find(value);
-    Value source =
-        tie == ties.end()
-            ? value
-            : linalg::CopyOp::create(b, value.getLoc(), tie->second, arg)
-                  .getResult(0);
     Value tied = bufferization::MaterializeInDestinationOp::create(
-                     b, value.getLoc(), source, arg)
+                     b, value.getLoc(), value, arg)
                      .getResult();
     ties.try_emplace(value, tied);
     ret->setOperand(i, tied);

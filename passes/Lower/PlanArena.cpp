@@ -133,7 +133,7 @@ static LogicalResult leaveBranches(FunctionOpInterface fn, memref::AllocOp op) {
     bool leaves = llvm::is_contained(users, op->getBlock()->getTerminator());
     if (leaves && isa<LoopLikeOpInterface>(op->getParentOp()))
       return op.emitError("a loop carries this buffer, which each iteration "
-                          "allocates anew; run train-materialize-loops before "
+                          "allocates anew; run train-materialize-regions before "
                           "bufferization");
     if (!leaves)
       break;

@@ -71,6 +71,10 @@ struct FoldReshapeIntoReduction
           kinds[dim.getPosition()] = utils::IteratorType::reduction;
     maps.back() = AffineMap::get(maps.back().getNumDims(), 0, kept,
                                  rewriter.getContext());
+    // The extent of each loop must still be known from the other operands: that
+    // of a convolution's window is not, where only a sum indexes the input.
+    if (!inversePermutation(concatAffineMaps(maps, rewriter.getContext())))
+      return rewriter.notifyMatchFailure(reshape, "a loop's extent is lost");
     // 2. The reshape moves to the destination, where a fill takes it in.
     Value init = tensor::CollapseShapeOp::create(
         rewriter, reshape.getLoc(), reshape.getType(), op.getOutputs().front(),

@@ -38,6 +38,6 @@ def run_step(
         f"--steps={steps}",
         *options,
     ]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}{run.stderr}"
     return load_file(str(directory / "out.safetensors"))

@@ -265,6 +265,13 @@ def test_a_rate_is_not_taken_for_the_loss():
     assert list(export_step(step, (PARAMS, X, Y, 0.1)).inputs) == ["x", "y", "lr"]
 
 
+def test_a_state_may_be_replaced_by_what_does_not_depend_on_it():
+    tx = optax.optimistic_gradient_descent(0.1)
+    step, opt_state = with_optax(tx)
+    names = list(export_step(step, (PARAMS, opt_state, X, Y)).tensors)
+    assert "state.fc.w.previous_gradient" in names and "opt_state.0.is_initial_step" in names
+
+
 def test_refuse_to_guess_about_lone_arrays():
     def step(params, x, y, scale):
         return sgd(params, x, y * scale)

@@ -494,16 +494,54 @@ def test_refuse_branch_on_values():
     refuse("cannot trace Branch 'act'", mlp(activation=Branch()))
 
 
-def test_refuse_tensor_that_is_no_buffer():
-    class Constant(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.scale = torch.ones(5)
+class Holding(nn.Module):
+    """A tensor that is neither parameter nor buffer, and what is done with it."""
 
-        def forward(self, x):
-            return x * self.scale
+    def __init__(self, function, tensor=None):
+        super().__init__()
+        self.function = function
+        self.held = [torch.arange(1.0, 6.0) if tensor is None else tensor]
 
-    refuse("other than parameters, buffers and inputs", mlp(activation=Constant()))
+    def forward(self, x):
+        return self.function(self.held[0], x)
+
+
+def test_tensor_that_is_no_buffer_is_a_constant():
+    model = mlp(activation=Holding(lambda held, x: x * held + torch.tensor([0.5] * 5)))
+    step = export(model, torch.optim.SGD(model.parameters()))
+    assert set(step.tensors) == set(model.state_dict())
+    same_as_eager(model, nn.CrossEntropyLoss(), batch())
+
+
+def test_refuse_writing_to_a_tensor_that_is_no_buffer():
+    for change in (torch.Tensor.add_, torch.no_grad()(torch.Tensor.add_)):
+        model = mlp(activation=Holding(lambda held, x: x * change(held[1:], 1).sum()))
+        refuse("cannot trace Holding 'act': .* would mutate a captured Tensor", model)
+
+
+def test_refuse_tensor_that_needs_a_gradient():
+    held = torch.ones(5, requires_grad=True)
+    refuse("in Holding 'act' uses a tensor that needs a gradient but is no parameter",
+           mlp(activation=Holding(lambda held, x: x * held, held)))  # fmt: skip
+
+
+def test_refuse_parameter_that_is_captured():
+    model = mlp()
+    weight = model.fc1.weight
+
+    def loss_fn(z, y):
+        return nn.functional.cross_entropy(z, y) + weight.square().sum()
+
+    refuse("uses 'fc1.weight' as a tensor of its own, so it would not change", model, loss_fn=loss_fn)
+
+
+def test_parameter_in_the_loss():
+    model = mlp()
+
+    def loss_fn(z, y):
+        return nn.functional.cross_entropy(z, y) + model.fc1.weight.square().sum()
+
+    same_as_eager(model, loss_fn, batch())
 
 
 def test_refuse_loss_of_a_vector():

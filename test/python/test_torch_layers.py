@@ -163,3 +163,43 @@ def test_cross_entropy_of_images(tmp_path):
     data = rows(2, 3, 4), ignoring(labels(3, 4))
     loss_fn = nn.CrossEntropyLoss(weight=WEIGHTS)
     compare_training(tmp_path, model, loss_fn, data)
+
+
+# --- what models do besides --------------------------------------------------
+
+
+def test_constants_and_stopped_gradients(tmp_path):
+    table = rows(8, seed=5)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.up, self.down = nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            h = torch.tanh(self.up(x)) @ (table.t() @ table) / 50 + torch.tensor([0.5, -0.5] * 4)
+            with torch.no_grad():
+                scale = h.square().mean().sqrt()
+            return self.down(h / scale) + self.down(h).detach()
+
+    def loss_fn(z, y):
+        return functional.nll_loss(z.log_softmax(-1), y, weight=WEIGHTS)
+
+    step = compare_training(tmp_path, Model(), loss_fn, (rows(6), labels()))
+    assert set(step.tensors) >= set(Model().state_dict())
+
+
+def test_input_changed_in_place(tmp_path):
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 3))
+    torch.manual_seed(0)
+    compare_training(tmp_path, model, nn.CrossEntropyLoss(), (rows(6), labels()))
+
+
+@pytest.mark.parametrize("norm", ["weight", "spectral"])
+def test_parametrized_weights(tmp_path, norm):
+    torch.manual_seed(0)
+    apply = getattr(nn.utils.parametrizations, f"{norm}_norm")
+    model = nn.Sequential(apply(nn.Linear(6, 8)), nn.Tanh(), nn.Linear(8, 3))
+    step = compare_training(tmp_path, model, nn.CrossEntropyLoss(), (rows(6), labels()))
+    assert "0.parametrizations.weight.original" + ("0" if norm == "weight" else "") in step.tensors

@@ -27,7 +27,8 @@ def match_carried(
 
     Args:
         carry: what the user says; None to find it by structure.
-        depends: whether a result depends on an argument.
+        depends: whether a result depends on an argument, asked about lone
+            arrays only: a state may be replaced by what does not depend on it.
 
     Raises:
         ValueError: `carry` names what there is not, or two things that differ
@@ -40,7 +41,9 @@ def match_carried(
         (argument, result)
         for argument in arguments
         for result in results
-        if argument.leaves and argument.looks_like(result) and depends(argument, result)
+        if argument.leaves
+        and argument.looks_like(result)
+        and (_is_tree(argument) or depends(argument, result))
     ]
     for argument, result in pairs:
         rivals = [pair for pair in pairs if pair[0] is argument or pair[1] is result]
@@ -95,10 +98,14 @@ def _surely_carried(argument: Tree) -> bool:
     """A lone array that looks like a result may be by chance: a rate beside a
     loss, an image beside its reconstruction. The first argument is not."""
     leaf = argument.leaves[0]
-    if leaf.path or argument.key == 0:
+    if _is_tree(argument) or argument.key == 0:
         return True
     raw_key = leaf.type == ((2,), np.dtype(np.uint32))
     return raw_key or jax.dtypes.issubdtype(leaf.value.dtype, jax.dtypes.prng_key)
+
+
+def _is_tree(argument: Tree) -> bool:
+    return len(argument.leaves) > 1 or bool(argument.leaves[0].path)
 
 
 def _ambiguous(rivals: Sequence[Pair], pairs: Sequence[Pair]) -> str:

@@ -49,6 +49,7 @@ def lower_to_stablehlo(traced: Any) -> ir.Operation:
     with module.context, ir.Location.unknown():
         _inline_calls(module)
         _drop_barriers(module)
+        _settle_empty(module)
     return module
 
 
@@ -67,23 +68,15 @@ def lower_to_linalg(
             message names it and the line of the user's code.
     """
     stablehlo.register_stablehlo_passes()
-    context = module.context
-    context.allow_unregistered_dialects = True
-    messages: list[str] = []
-
-    def note(diagnostic: Any) -> bool:
-        messages.append(f"{diagnostic.message}{_place(diagnostic.location)}")
-        return True
-
-    handler = context.attach_diagnostic_handler(note)
+    module.context.allow_unregistered_dialects = True
     try:
-        with context, ir.Location.unknown():
+        with module.context, ir.Location.unknown():
             PassManager.parse(PIPELINE).run(module)
     except ir.MLIRError as error:
-        reason = messages[0] if messages else str(error).split("\n")[0]
-        raise UnsupportedError(f"no lowering to upstream dialects: {reason}") from error
-    finally:
-        handler.detach()
+        first = error.error_diagnostics[0]
+        raise UnsupportedError(
+            f"no lowering to upstream dialects: {first.message}{_place(first.location)}"
+        ) from error
     _keep_main(module)
     _check_ops(_functions(module)[0])
     _annotate(module, argument_roles, result_roles)
@@ -130,6 +123,24 @@ def _drop_barriers(module: ir.Operation) -> None:
         for result, operand in zip(barrier.results, barrier.operands):
             result.replace_all_uses_with(operand)
         barrier.erase()
+
+
+def _settle_empty(module: ir.Operation) -> None:
+    """Upstream's slices must begin within their operand, also empty ones. jax's
+    scans of associative functions slice, and pad, empty arrays at the end."""
+    for op in _ops(module, "stablehlo.slice"):
+        shape = ir.RankedTensorType(op.result.type).shape
+        for name in ("start_indices", "limit_indices"):
+            indices = list(ir.DenseI64ArrayAttr(op.attributes[name]))
+            moved = [index if size else 0 for index, size in zip(indices, shape)]
+            op.attributes[name] = ir.DenseI64ArrayAttr.get(moved)
+    for op in _ops(module, "stablehlo.pad"):
+        operand, padding = op.operands
+        if 0 in ir.RankedTensorType(operand.type).shape:
+            with ir.InsertionPoint(op), op.location:
+                only = stablehlo.broadcast_in_dim(op.result.type, padding, [])
+            op.result.replace_all_uses_with(only)
+            op.erase()
 
 
 def _keep_main(module: ir.Operation) -> None:

@@ -43,7 +43,7 @@ def select_and_scatter_add(
 
     def select(best: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], None]:
         number, position = at
-        span = lax.dynamic_slice(padded, list(position), spans)
+        span = lax.dynamic_slice(padded, list(position), spans, allow_negative_indices=False)
         value = lax.slice(span, [0] * span.ndim, span.shape, window_strides)
         keep = select_prim.bind(best[0], value)
         chosen = jnp.where(keep, best[1], number)
@@ -60,8 +60,9 @@ def select_and_scatter_add(
         share = lax.pad(
             jnp.where(chosen == number, source, 0), jnp.asarray(0, source.dtype), spread
         )
-        old = lax.dynamic_slice(sums, list(position), spans)
-        return lax.dynamic_update_slice(sums, old + share, list(position)), None
+        corner = list(position)
+        new = share + lax.dynamic_slice(sums, corner, spans, allow_negative_indices=False)
+        return lax.dynamic_update_slice(sums, new, corner, allow_negative_indices=False), None
 
     sums, _ = lax.scan(scatter, jnp.zeros(padded.shape, source.dtype), (numbers, positions))
     low = [l for l, _ in padding]

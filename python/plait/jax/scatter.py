@@ -39,10 +39,12 @@ def scatter(
         if update_jaxpr is None:
             return new
 
-        def of_scalars(a: Array, b: Array) -> Array:
+        def combined(a: Array, b: Array) -> Array:
             return core.eval_jaxpr(update_jaxpr, update_consts, a, b)[0]
 
-        return jax.vmap(of_scalars)(old.ravel(), new.ravel()).reshape(old.shape)
+        for _ in range(old.ndim):
+            combined = jax.vmap(combined)
+        return combined(old, new)
 
     numbers = dimension_numbers
     sizes = _window_sizes(operand, updates, numbers)
@@ -61,9 +63,9 @@ def scatter(
     def update(out: Array, row: tuple[Array, Array, dict[int, Array]]) -> tuple[Array, None]:
         new, is_valid, start = row
         corner = [start.get(d, 0) for d in range(operand.ndim)]
-        old = lax.dynamic_slice(out, corner, sizes)
+        old = lax.dynamic_slice(out, corner, sizes, allow_negative_indices=False)
         new = jnp.where(is_valid, combine(old, new), old)
-        return lax.dynamic_update_slice(out, new, corner), None
+        return lax.dynamic_update_slice(out, new, corner, allow_negative_indices=False), None
 
     count = prod(indices.shape[:-1])
     flat = (

@@ -174,7 +174,8 @@ def _rates(
         if known.isdisjoint(group["params"]):
             continue
         if "lr" not in group:
-            raise UnsupportedError(f"{type(optimizer).__name__} has no 'lr': lr_input must be False")
+            name = type(optimizer).__name__
+            raise UnsupportedError(f"{name} has no 'lr': lr_input must be False")
         groups[i] = float(group["lr"])
     if len(set(groups.values())) == 1:
         return {i: ("lr", rate) for i, rate in groups.items()}

@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
+from plait.torch.constants import check_constants
 from plait.torch.indices import Wrapping, index_ranges, may_be_negative
 from plait.torch.modules import marked
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
@@ -91,7 +92,8 @@ def used_parameters(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         value = functional_call(loss, (leaves, copies), tuple(inputs), tie_weights=True)
         if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
-            got = f"{list(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else type(value)
+            tensor = isinstance(value, Tensor)
+            got = f"{list(value.shape)} of {value.dtype}" if tensor else type(value)
             raise UnsupportedError(f"the loss must be a scalar of a floating-point type, not {got}")
         if not value.requires_grad:
             raise UnsupportedError("the loss depends on no parameter that the optimizer updates")
@@ -121,13 +123,15 @@ def trace_gradients(
         def value_of(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
             # The forward pass may write to these: they are its own copies.
             copies = {name: value.clone() for name, value in held.items()}
-            value = functional_call(loss, (parameters, copies), fresh, tie_weights=True)
+            arguments = tuple(value.clone() for value in fresh)
+            value = functional_call(loss, (parameters, copies), arguments, tie_weights=True)
             return value if divisor == 1 else value / divisor, copies
 
         grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
         return (value, *(grads[name] for name in trained), *(after[name] for name in carried))
 
-    arguments = [value.detach() for value in (*trained.values(), *carried.values(), *inputs.values())]
+    values = (*trained.values(), *carried.values(), *inputs.values())
+    arguments = [value.detach() for value in values]
     fresh = len(trained) + len(carried)
     # Three traces, because batch-norm hides what it writes to its running
     # statistics until it is decomposed, and the writes are lost unless they
@@ -135,6 +139,7 @@ def trace_gradients(
     visible = {torch.ops.aten.native_batch_norm.default: native_batch_norm_decomposition}
     with _traceable(loss):
         graph = trace(gradients, arguments, visible)
+    check_constants(graph, {**trained, **carried})
     random = draws(graph)
     if random:
         arguments.insert(fresh, initial_state(0))
@@ -205,8 +210,7 @@ def _traceable(loss: LossModule) -> Iterator[None]:
         place = running.innermost() or type(loss.model).__name__
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise UnsupportedError(
-            f"cannot trace {place}: {reason}. A forward pass must not branch on"
-            " values, nor use tensors other than parameters, buffers and inputs"
+            f"cannot trace {place}: {reason}. A forward pass must not branch on values"
         ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)

@@ -135,7 +135,9 @@ def _check_ops(module: Any, ir: Any) -> None:
     for op in _walk(module):
         dialect, _, name = op.name.partition(".")
         if dialect not in DIALECTS:
-            raise UnsupportedError(f"the lowered step has {op.name}, which upstream MLIR does not know")
+            raise UnsupportedError(
+                f"the lowered step has {op.name}, which upstream MLIR does not know"
+            )
         if dialect == "linalg" and name not in ("generic", "fill", "transpose", "broadcast"):
             # Generalized, such an op converts its operand as signed: true is -1.
             if any("xi1>" in str(operand.type) for operand in op.operands):

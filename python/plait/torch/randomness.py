@@ -96,7 +96,8 @@ def draws(graph: GraphModule) -> bool:
     random = [node for node in graph.graph.nodes if _is_random(node)]
     for node in random:
         if node.target not in _FORMS:
-            raise UnsupportedError(f"{where(node)} draws random numbers in a way that has no import")
+            place = where(node)
+            raise UnsupportedError(f"{place} draws random numbers in a way that has no import")
     return bool(random)
 
 

@@ -9,8 +9,6 @@ and the loop calls it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,82 +94,88 @@ def is_scan(node: Node) -> bool:
     return node.target is torch.ops.plait.scan.default
 
 
-@dataclass(frozen=True)
 class Loop:
-    """A scan of a graph, to be lowered.
+    """A scan of a graph, to be lowered: the graph of its cell, and the text of a
+    loop that calls it.
 
     Attributes:
         cell: the graph of (constants..., parts..., carried...) -> (carried...,
             results...).
-        lines: the loop, calling the cell by the name given.
         outputs: the values that stand for the scan's results.
     """
 
-    cell: GraphModule
-    lines: list[str]
-    outputs: list[str]
+    def __init__(self, node: Node, cell_name: str, prefix: str, values: Callable[[Node], str]):
+        """`prefix` is what the loop's values begin with; `values` names operands."""
+        name, self.backwards, *operands = node.args
+        self.cell_name, self.prefix = cell_name, prefix
+        self.constants, self.sequences, self.carried = ([values(n) for n in o] for o in operands)
+        constants, self.wholes, carried = ([_like(n.meta["val"]) for n in o] for o in operands)
+        results = [_like(value) for value in node.meta["val"]]
+        self.parts = [whole[0] for whole in self.wholes]
+        self.results = results[len(carried) :]
+        self.operands = [constants, self.parts, carried]
+        self.types = [tensor_type(value) for value in results]
+        self.outputs = [f"%{prefix}#{i}" for i in range(len(results))]
+        self.cell = self._trace(_CELLS[name])
 
+    def _trace(self, function: Cell) -> GraphModule:
+        sizes = [len(part) for part in self.operands]
 
-def make_loop(node: Node, cell_name: str, prefix: str, values: Callable[[Node], str]) -> Loop:
-    """The loop of a scan. Its values begin with `prefix`; `values` names operands."""
-    name, backwards, constants, sequences, carried = node.args
-    metas = [[n.meta["val"] for n in nodes] for nodes in (constants, sequences, carried)]
-    outputs = [_like(value) for value in node.meta["val"]]
-    examples = [_like(v) for v in metas[0]], [_like(v[0]) for v in metas[1]], [_like(v) for v in metas[2]]
-    sizes = [len(part) for part in examples]
+        def flat(*arguments: Tensor) -> list[Tensor]:
+            rest = list(arguments)
+            parts = [[rest.pop(0) for _ in range(size)] for size in sizes]
+            nexts, results = function(*parts)
+            return [*nexts, *results]
 
-    def flat(*arguments: Tensor) -> list[Tensor]:
-        rest = list(arguments)
-        parts = [[rest.pop(0) for _ in range(size)] for size in sizes]
-        nexts, results = _CELLS[name](*parts)
-        return [*nexts, *results]
+        return trace(flat, [v for part in self.operands for v in part], decompositions())
 
-    graph = trace(flat, [v for part in examples for v in part], decompositions())
-    lines, inner = [], []
-    count = len(metas[1][0])
-    carried_types = [tensor_type(value) for value in examples[2]]
-    result_types = [tensor_type(value) for value in outputs[sizes[2] :]]
-    types = [*carried_types, *result_types]
-    for i, shape in enumerate(result_types):
-        lines.append(f"  %{prefix}_empty{i} = tensor.empty() : {shape}")
-    starts = [values(n) for n in carried] + [f"%{prefix}_empty{i}" for i in range(len(result_types))]
-    inner = [f"%{prefix}_carried{i}" for i in range(len(starts))]
-    bindings = ", ".join(f"{i} = {s}" for i, s in zip(inner, starts))
-    lines += [
-        f"  %{prefix}_first = arith.constant 0 : index",
-        f"  %{prefix}_one = arith.constant 1 : index",
-        f"  %{prefix}_count = arith.constant {count} : index",
-        f"  %{prefix}_last = arith.constant {count - 1} : index",
-        f"  %{prefix}:{len(types)} = scf.for %{prefix}_k = %{prefix}_first to %{prefix}_count"
-        f" step %{prefix}_one iter_args({bindings}) -> ({', '.join(types)}) {{",
-    ]
-    time = f"%{prefix}_k"
-    if backwards:
-        time = f"%{prefix}_time"
-        lines.append(f"    {time} = arith.subi %{prefix}_last, %{prefix}_k : index")
-    parts = []
-    for i, (operand, whole, part) in enumerate(zip(sequences, metas[1], examples[1])):
-        parts.append(f"%{prefix}_part{i}")
+    def text(self) -> list[str]:
+        """The lines of the loop."""
+        p, count = f"%{self.prefix}", len(self.wholes[0])
+        results = [tensor_type(value) for value in self.results]
+        empties = [f"{p}_empty{i}" for i in range(len(results))]
+        inner = [f"{p}_carried{i}" for i in range(len(self.types))]
+        starts = zip(inner, [*self.carried, *empties])
+        time = f"{p}_time" if self.backwards else f"{p}_k"
+        return [
+            *(f"  {value} = tensor.empty() : {shape}" for value, shape in zip(empties, results)),
+            f"  {p}_first = arith.constant 0 : index",
+            f"  {p}_one = arith.constant 1 : index",
+            f"  {p}_count = arith.constant {count} : index",
+            f"  {p}_last = arith.constant {count - 1} : index",
+            f"  {p}:{len(self.types)} = scf.for {p}_k = {p}_first to {p}_count step {p}_one"
+            f" iter_args({', '.join(f'{i} = {s}' for i, s in starts)})"
+            f" -> ({', '.join(self.types)}) {{",
+            *([f"    {time} = arith.subi {p}_last, {p}_k : index"] if self.backwards else []),
+            *self._body(time, inner),
+            "  }",
+        ]
+
+    def _body(self, time: str, inner: list[str]) -> list[str]:
+        p, lines = f"%{self.prefix}", []
+        parts = [f"{p}_part{i}" for i in range(len(self.parts))]
+        for value, sequence, whole, part in zip(parts, self.sequences, self.wholes, self.parts):
+            lines.append(
+                f"    {value} = tensor.extract_slice {sequence}{_place(time, part)}"
+                f" : {tensor_type(whole)} to {tensor_type(part)}"
+            )
+        carried = len(self.carried)
+        ins = [tensor_type(v) for part in self.operands for v in part]
+        rows = [tensor_type(value[0]) for value in self.results]
         lines.append(
-            f"    {parts[-1]} = tensor.extract_slice {values(operand)}{_place(time, part)}"
-            f" : {tensor_type(whole)} to {tensor_type(part)}"
+            f"    {p}_next:{len(self.types)} = func.call @{self.cell_name}"
+            f"({', '.join([*self.constants, *parts, *inner[:carried]])})"
+            f" : ({', '.join(ins)}) -> ({', '.join([*self.types[:carried], *rows])})"
         )
-    operands = [*map(values, constants), *parts, *inner[: sizes[2]]]
-    operand_types = [tensor_type(v) for part in examples for v in part]
-    row_types = [tensor_type(value[0]) for value in outputs[sizes[2] :]]
-    lines.append(
-        f"    %{prefix}_next:{len(types)} = func.call @{cell_name}({', '.join(operands)})"
-        f" : ({', '.join(operand_types)}) -> ({', '.join([*carried_types, *row_types])})"
-    )
-    yielded = [f"%{prefix}_next#{i}" for i in range(sizes[2])]
-    for i, (shape, row, value) in enumerate(zip(result_types, row_types, outputs[sizes[2] :])):
-        yielded.append(f"%{prefix}_all{i}")
-        lines.append(
-            f"    {yielded[-1]} = tensor.insert_slice %{prefix}_next#{sizes[2] + i} into"
-            f" {inner[sizes[2] + i]}{_place(time, value[0])} : {row} into {shape}"
-        )
-    lines += [f"    scf.yield {', '.join(yielded)} : {', '.join(types)}", "  }"]
-    return Loop(graph, lines, [f"%{prefix}#{i}" for i in range(len(types))])
+        yielded = [f"{p}_next#{i}" for i in range(carried)]
+        for i, (result, row) in enumerate(zip(self.results, rows), carried):
+            yielded.append(f"{p}_all{i}")
+            lines.append(
+                f"    {yielded[-1]} = tensor.insert_slice {p}_next#{i} into {inner[i]}"
+                f"{_place(time, result[0])} : {row} into {self.types[i]}"
+            )
+        lines.append(f"    scf.yield {', '.join(yielded)} : {', '.join(self.types)}")
+        return lines
 
 
 def _place(time: str, part: Tensor) -> str:

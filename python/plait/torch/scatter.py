@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from plait.errors import UnsupportedError
 
 
+_TENSOR = r"tensor<[^<>]*>"
 _SCATTER = re.compile(
-    r"""(?P<result>%\S+)[ ]=[ ]tm_tensor\.scatter[ ]\{dimension_map[ ]=[ ]array<i64:[ ](?P<dims>[\d, ]+)>\}
-    [ ]unique_indices\(\w+\)[ ]ins\((?P<ins>%\S+,[ ]%\S+)[ ]:[ ](?P<updates>tensor<[^<>]*>),[ ](?P<indices>tensor<[^<>]*>)\)
-    [ ]outs\((?P<out>%\S+)[ ]:[ ](?P<target>tensor<[^<>]*>)\)[ ]\{\n
-    [ ]*\^bb0\([^()]*\):\n(?P<body>(?:[^}]*\n)*?)[ ]*\}[ ]->[ ]tensor<[^<>]*>""",
-    re.VERBOSE,
+    r"(?P<result>%\S+) = tm_tensor\.scatter \{dimension_map = array<i64: (?P<dims>[\d, ]+)>\}"
+    r" unique_indices\(\w+\)"
+    rf" ins\((?P<ins>%\S+, %\S+) : (?P<updates>{_TENSOR}), (?P<indices>{_TENSOR})\)"
+    rf" outs\((?P<out>%\S+) : (?P<target>{_TENSOR})\) \{{\n"
+    rf" *\^bb0\([^()]*\):\n(?P<body>(?:[^}}]*\n)*?) *\}} -> {_TENSOR}"
 )
 
 
@@ -35,9 +36,11 @@ def with_loops(text: str) -> str:
         name = f"scatter_{len(functions)}"
         types = [found["updates"], found["indices"], found["target"]]
         body = re.findall(r"^ *(?:%\S+ = )?([\w.]+)", found["body"], re.MULTILINE)
-        functions.append(_function(name, body, types, [int(n) for n in found["dims"].split(", ")]))
+        dims = [int(dim) for dim in found["dims"].split(", ")]
+        functions.append(_function(name, body, types, dims))
         operands = f"{found['ins']}, {found['out']}"
-        return f"{found['result']} = func.call @{name}({operands}) : ({', '.join(types)}) -> {types[2]}"
+        signature = f"({', '.join(types)}) -> {types[2]}"
+        return f"{found['result']} = func.call @{name}({operands}) : {signature}"
 
     text = _SCATTER.sub(call, text)
     if left := re.search(r"tm_tensor\.\w+", text):

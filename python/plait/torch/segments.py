@@ -8,12 +8,11 @@ own, and the function of the whole calls these, and holds the loops.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
 from plait.torch.assemble import tensor_type
-from plait.torch.scan import is_scan, make_loop
+from plait.torch.scan import Loop, is_scan
 
 
 def has_loops(graph: GraphModule) -> bool:
@@ -53,10 +52,10 @@ class _Split:
                 self.add_segment(part, i)
         results = output.args[0]
         types = [tensor_type(node.meta["val"]) for node in results]
-        arguments = ", ".join(f"{self.values[n]}: {tensor_type(n.meta['val'])}" for n in placeholders)
+        arguments = [f"{self.values[n]}: {tensor_type(n.meta['val'])}" for n in placeholders]
         text = "\n".join([
             *(self.declaration(name, graph) for name, graph in self.graphs.items()),
-            f"func.func @{self.name}({arguments}) -> ({', '.join(types)}) {{",
+            f"func.func @{self.name}({', '.join(arguments)}) -> ({', '.join(types)}) {{",
             *self.lines,
             f"  return {', '.join(self.values[n] for n in results)} : {', '.join(types)}",
             "}",
@@ -65,16 +64,16 @@ class _Split:
 
     def add_loop(self, node: Node, i: int) -> None:
         cell = f"{self.name}_cell_{i}"
-        loop = make_loop(node, cell, f"loop{i}", self.values.__getitem__)
+        loop = Loop(node, cell, f"loop{i}", self.values.__getitem__)
         self.graphs[cell] = loop.cell
-        self.lines += loop.lines
+        self.lines += loop.text()
         for user in node.users:
             self.values[user] = loop.outputs[user.args[1]]
 
     def add_segment(self, part: list[Node], i: int) -> None:
         inside = set(part)
-        reads = [r for n in part for r in n.all_input_nodes if r not in inside and r.op != "get_attr"]
-        reads = list(dict.fromkeys(reads))
+        reads = dict.fromkeys(r for n in part for r in n.all_input_nodes if r not in inside)
+        reads = [read for read in reads if read.op != "get_attr"]
         outs = [n for n in part if any(user not in inside for user in n.users)]
         # A choice among an op's results belongs to where the op is.
         for n in [n for n in outs if not isinstance(n.meta["val"], Tensor)]:

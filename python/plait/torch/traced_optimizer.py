@@ -4,9 +4,9 @@
 
 The real `step` runs on a copy of the optimizer that holds the trace's tensors;
 what it does to parameters and states becomes a graph. A state that is a Python
-number becomes a tensor first: as a number it would be a constant of the graph.
-It is an f64, which is what Python computes in. What a step changes besides parameters and states is refused, as it would stay
-what it was.
+number becomes a tensor first, f64 as Python has it: as a number it would be a
+constant of the graph. What a step changes besides parameters and states is
+refused, as it would stay what it was.
 """
 
 import copy
@@ -127,14 +127,14 @@ def trace_update(
             type(clone).step(clone)
         results = []
         for name, parameter in parameters.items():
-            if list(clone.state[parameter]) != list(states[name]):
-                added = sorted(set(clone.state[parameter]) ^ set(states[name]))
+            added = sorted(set(clone.state[parameter]) - set(states[name]))
+            if added:
                 raise UnsupportedError(
                     f"{_name(optimizer)} makes the state '{added[0]}' in its first step:"
                     " take a step before the export"
                 )
-            nexts = clone.state[parameter].items()
-            results += [parameter, *(v.to(states[name][key].dtype) for key, v in nexts)]
+            nexts = clone.state[parameter]
+            results += [parameter, *(nexts[key].to(v.dtype) for key, v in states[name].items())]
         return results
 
     arguments = []

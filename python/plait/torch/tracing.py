@@ -20,9 +20,15 @@ INSTALL = 'pip install "torch==2.13.0" "torch-mlir==20261001"'
 def trace(
     function: Callable[..., Any], arguments: Sequence[Tensor], table: dict[Any, Any] | None = None
 ) -> GraphModule:
-    """The graph of a function of tensors, with the ops in `table` decomposed."""
+    """The graph of a function of tensors, with the ops in `table` decomposed.
+
+    Other tensors that the function uses become constants of the graph.
+    """
+    tracer = make_fx(
+        function, decomposition_table=table or {}, tracing_mode="fake", _allow_non_fake_inputs=True
+    )
     with traceback.preserve_node_meta():
-        graph = make_fx(function, decomposition_table=table or {}, tracing_mode="fake")(*arguments)
+        graph = tracer(*arguments)
     # Marks for profilers (torch's own in each optimizer) compute nothing.
     for node in reversed(graph.graph.nodes):
         if getattr(node.target, "namespace", None) == "profiler":

@@ -30,16 +30,15 @@ func.func @step_first(%w: tensor<4xf32> {train.role = #train.param<"w">}, %x: te
   return %w, %g : tensor<4xf32>, tensor<4xf32>
 }
 
-// One value for two arguments is in place in the first, and copied from there to
-// the second and to the output: whoever still read the value itself would keep
-// it from being in place.
+// A value that is carried and an output, too, is read where it then is: whoever
+// still read the value itself would keep it from being in place.
 
 // CHECK-LABEL: func.func @twice
 // CHECK-SAME:    %[[A:[^ ]*]]: tensor<4xf32> {train.role = #train.state<"", "a">}, %[[B:[^ ]*]]: tensor<4xf32> {train.role = #train.state<"", "b">}
 // CHECK:         %[[N:.*]] = arith.addf
+// CHECK-NEXT:    %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[N]])
 // CHECK-NEXT:    %[[AT:.*]] = bufferization.materialize_in_destination %[[N]] in %[[A]]
-// CHECK-NEXT:    %[[C:.*]] = linalg.copy ins(%[[AT]] : tensor<4xf32>) outs(%[[B]] : tensor<4xf32>)
-// CHECK-NEXT:    %[[BT:.*]] = bufferization.materialize_in_destination %[[C]] in %[[B]]
+// CHECK-NEXT:    %[[BT:.*]] = bufferization.materialize_in_destination %[[COPY]] in %[[B]]
 // CHECK-NEXT:    return %[[AT]], %[[AT]], %[[BT]]
 func.func @twice(
     %a: tensor<4xf32> {train.role = #train.state<"", "a">}, %b: tensor<4xf32> {train.role = #train.state<"", "b">})
@@ -48,6 +47,69 @@ func.func @twice(
     attributes {train.step} {
   %n = arith.addf %a, %b : tensor<4xf32>
   return %n, %n, %n : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
+
+// An output, or another argument's next value, that is an old value is copied
+// before that is overwritten. What is not overwritten is not.
+
+// CHECK-LABEL: func.func @old_values
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<4xf32> {{[^,]*}}, %[[M:[^ ]*]]: tensor<4xf32>
+// CHECK:         %[[OLD:.*]] = bufferization.alloc_tensor() copy(%[[W]])
+// CHECK:         %[[PART:.*]] = tensor.extract_slice %[[W]]
+// CHECK:         %[[OUT:.*]] = bufferization.alloc_tensor() copy(%[[PART]])
+// CHECK:         %[[N:.*]] = arith.addf
+// CHECK:         %[[NT:.*]] = bufferization.materialize_in_destination %[[N]] in %[[W]]
+// CHECK-NEXT:    %[[MT:.*]] = bufferization.materialize_in_destination %[[OLD]] in %[[M]]
+// CHECK-NEXT:    return %[[OUT]], %[[NT]], %[[MT]], %{{.*}}, %{{.*}} :
+func.func @old_values(
+    %w: tensor<4xf32> {train.role = #train.param<"w">}, %m: tensor<4xf32> {train.role = #train.state<"w", "old">},
+    %k: tensor<2xf32> {train.role = #train.state<"", "k">}, %x: tensor<2xf32> {train.role = #train.input<"x">})
+    -> (tensor<2xf32> {train.role = #train.output<"part">}, tensor<4xf32> {train.role = #train.next<"w">},
+        tensor<4xf32> {train.role = #train.next<"w", "old">}, tensor<2xf32> {train.role = #train.next<"", "k">},
+        tensor<2xf32> {train.role = #train.output<"x">}) attributes {train.step} {
+  %part = tensor.extract_slice %w[1] [2] [1] : tensor<4xf32> to tensor<2xf32>
+  %n = arith.addf %w, %m : tensor<4xf32>
+  return %part, %n, %w, %k, %x : tensor<2xf32>, tensor<4xf32>, tensor<4xf32>, tensor<2xf32>, tensor<2xf32>
+}
+
+// Once, the value was made in the buffer of %a, and reading it for %b after it
+// was "written" there could not be avoided.
+
+// CHECK-LABEL: func.func @next_of_two
+// CHECK:         %[[N:.*]] = arith.addf
+// CHECK-NEXT:    %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[N]])
+// CHECK-NEXT:    bufferization.materialize_in_destination %[[N]] in
+// CHECK-NEXT:    bufferization.materialize_in_destination %[[COPY]] in
+func.func @next_of_two(
+    %a: tensor<4xf32> {train.role = #train.state<"", "a">}, %b: tensor<4xf32> {train.role = #train.state<"", "b">},
+    %x: tensor<4xf32> {train.role = #train.input<"x">})
+    -> (tensor<4xf32> {train.role = #train.next<"", "a">}, tensor<4xf32> {train.role = #train.next<"", "b">})
+    attributes {train.step} {
+  %n = arith.addf %x, %x : tensor<4xf32>
+  return %n, %n : tensor<4xf32>, tensor<4xf32>
+}
+
+// A loop that begins with the argument is in its buffer; one that begins with
+// something else is not.
+
+// CHECK-LABEL: func.func @carried_through_loop
+// CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32> {train.role = #train.state<"", "m">}, %[[V:[^ ]*]]: tensor<4xf32> {train.role = #train.state<"", "v">}
+// CHECK:         %[[LOOP:.*]]:2 = scf.for
+// CHECK:         %[[VT:.*]] = bufferization.materialize_in_destination %[[LOOP]]#1 in %[[V]]
+// CHECK-NEXT:    return %[[LOOP]]#0, %[[VT]]
+func.func @carried_through_loop(
+    %m: tensor<4xf32> {train.role = #train.state<"", "m">}, %v: tensor<4xf32> {train.role = #train.state<"", "v">})
+    -> (tensor<4xf32> {train.role = #train.next<"", "m">}, tensor<4xf32> {train.role = #train.next<"", "v">})
+    attributes {train.step} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %w = arith.negf %v : tensor<4xf32>
+  %r:2 = scf.for %k = %c0 to %c3 step %c1 iter_args(%a = %m, %b = %w) -> (tensor<4xf32>, tensor<4xf32>) {
+    %n = arith.addf %a, %b : tensor<4xf32>
+    scf.yield %n, %b : tensor<4xf32>, tensor<4xf32>
+  }
+  return %r#0, %r#1 : tensor<4xf32>, tensor<4xf32>
 }
 
 // CHECK-LABEL: func.func @do_not_touch_what_is_no_step

@@ -87,3 +87,22 @@ func.func @do_not_fold_other_users(%dy: tensor<32x8xf32>, %z: tensor<1x8xf32>) -
   %1 = tensor.collapse_shape %0 [[0, 1]] : tensor<1x8xf32> into tensor<8xf32>
   return %1, %0 : tensor<8xf32>, tensor<1x8xf32>
 }
+
+// A window of one row: without the result, nothing says how large d1 is.
+
+// CHECK-LABEL: func.func @do_not_fold_lost_extent
+// CHECK:         tensor.collapse_shape
+func.func @do_not_fold_lost_extent(%x: tensor<3x6xf32>, %k: tensor<3xf32>, %z: tensor<1x6xf32>) -> tensor<6xf32> {
+  %0 = linalg.generic {
+      indexing_maps = [affine_map<(h, w, c) -> (h + c, w)>, affine_map<(h, w, c) -> (c)>,
+                       affine_map<(h, w, c) -> (h, w)>],
+      iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %k : tensor<3x6xf32>, tensor<3xf32>) outs(%z : tensor<1x6xf32>) {
+  ^bb0(%i: f32, %w: f32, %o: f32):
+    %p = arith.mulf %i, %w : f32
+    %s = arith.addf %p, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<1x6xf32>
+  %1 = tensor.collapse_shape %0 [[0, 1]] : tensor<1x6xf32> into tensor<6xf32>
+  return %1 : tensor<6xf32>
+}

@@ -158,7 +158,8 @@ def _add_at(x: Tensor, windows: Windows, offset: Sequence[int], i: int, what: Te
     if i == len(offset) - 1:
         return add_every(x, dim, start, step, what)
     inner = _add_at(every(x, dim, start, windows.counts[i], step), windows, offset, i + 1, what)
-    return aten.slice_scatter(x, inner, dim, start, start + (windows.counts[i] - 1) * step + 1, step)
+    end = start + (windows.counts[i] - 1) * step + 1
+    return aten.slice_scatter(x, inner, dim, start, end, step)
 
 
 def max_pool_with_indices(

@@ -5,15 +5,20 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Materialize loops: what an iteration carries to the next one is written into
+// Materialize regions: what an iteration carries to the next one is written into
 // the buffer it replaces. Otherwise bufferization would carry a buffer that each
 // iteration allocates anew, and in an arena, where an allocation is one place,
-// an iteration would write what it still reads.
+// an iteration would write what it still reads. And a branch yields tensors of
+// its own: bufferization takes all that one result may be for one buffer, and
+// then finds what is written elsewhere to be what is read here.
 //
 //===----------------------------------------------------------------------===//
 
+#include "MayBeArgument.h"
+
 #include "plait/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
@@ -22,7 +27,7 @@
 using namespace mlir;
 
 namespace plait {
-#define GEN_PASS_DEF_TRAINMATERIALIZELOOPS
+#define GEN_PASS_DEF_TRAINMATERIALIZEREGIONS
 #include "plait/Passes.h.inc"
 } // namespace plait
 
@@ -53,20 +58,18 @@ static void tieCarried(Operation *yield, ArrayRef<Value> carried) {
   OpBuilder b(yield);
   Block *body = yield->getBlock();
   SmallVector<unsigned> toWrite;
+  llvm::SmallDenseSet<Value> written;
   for (auto [i, destination] : llvm::enumerate(carried)) {
     Value value = yield->getOperand(i);
     if (!destination || !isa<RankedTensorType>(value.getType()) ||
         isUpdateOf(value, destination))
       continue;
     toWrite.push_back(i);
-    // Another carried value may be overwritten before it is written here.
-    auto arg = dyn_cast<BlockArgument>(value);
-    if (!arg || arg.getOwner() != body)
-      continue;
-    auto copy = bufferization::AllocTensorOp::create(
-        b, yield->getLoc(), cast<RankedTensorType>(value.getType()),
-        ValueRange(), value);
-    yield->setOperand(i, copy.getResult());
+    // A carried value may be overwritten before it is written here, and what
+    // is carried twice cannot be in both buffers.
+    if (!written.insert(value).second ||
+        plait::mayBeArgument(value, body, [](BlockArgument) { return true; }))
+      yield->setOperand(i, plait::copyOf(b, value));
   }
   for (unsigned i : toWrite) {
     Value tied = bufferization::MaterializeInDestinationOp::create(
@@ -95,16 +98,75 @@ static void tieWhile(scf::WhileOp loop) {
   tieCarried(loop.getYieldOp(), carried);
 }
 
+/// Whether a branch's result goes to the buffer that one branch leaves as it is.
+static bool isNextOf(Value result, Value old) {
+  return llvm::any_of(result.getUsers(), [&](Operation *user) {
+    auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(user);
+    return write && write.getSource() == result && write.getDest() == old;
+  });
+}
+
+/// Makes a branch yield tensors of its own, each of them once.
+static void ownYields(Operation *branching, Region &branch) {
+  Operation *yield = branch.front().getTerminator();
+  OpBuilder b(yield);
+  llvm::SmallDenseSet<Value> yielded;
+  for (OpOperand &operand : yield->getOpOperands()) {
+    Value value = operand.get();
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    bool isOwn = branch.isAncestor(value.getParentRegion());
+    if (!type || (yielded.insert(value).second && isOwn) ||
+        isNextOf(branching->getResult(operand.getOperandNumber()), value))
+      continue;
+    operand.set(bufferization::AllocTensorOp::create(b, yield->getLoc(), type,
+                                                     ValueRange(), value)
+                    .getResult());
+  }
+}
+
+/// A choice between tensors is a branch again; canonicalization makes the one of
+/// the other.
+static scf::IfOp branchOnSelect(arith::SelectOp select) {
+  OpBuilder b(select);
+  Location loc = select.getLoc();
+  auto branching = scf::IfOp::create(
+      b, loc, select.getCondition(),
+      [&](OpBuilder &b, Location loc) {
+        scf::YieldOp::create(b, loc, select.getTrueValue());
+      },
+      [&](OpBuilder &b, Location loc) {
+        scf::YieldOp::create(b, loc, select.getFalseValue());
+      });
+  select->replaceAllUsesWith(branching.getResults());
+  select.erase();
+  return branching;
+}
+
 namespace {
-struct MaterializeLoops
-    : plait::impl::TrainMaterializeLoopsBase<MaterializeLoops> {
+struct MaterializeRegions
+    : plait::impl::TrainMaterializeRegionsBase<MaterializeRegions> {
   void runOnOperation() override {
-    getOperation()->walk([](Operation *op) {
+    SmallVector<Operation *> branches;
+    getOperation()->walk([&](Operation *op) {
       if (auto loop = dyn_cast<scf::ForOp>(op))
         tieFor(loop);
       if (auto loop = dyn_cast<scf::WhileOp>(op))
         tieWhile(loop);
+      if (isa<scf::IfOp, scf::IndexSwitchOp, arith::SelectOp>(op))
+        branches.push_back(op);
     });
+    // After the loops, which say where a branch's result goes.
+    for (Operation *op : branches) {
+      if (auto select = dyn_cast<arith::SelectOp>(op)) {
+        if (!isa<RankedTensorType>(select.getType()) ||
+            !select.getCondition().getType().isInteger(1))
+          continue;
+        op = branchOnSelect(select);
+      }
+      for (Region &branch : op->getRegions())
+        if (!branch.empty())
+          ownYields(op, branch);
+    }
   }
 };
 } // namespace
