@@ -182,8 +182,9 @@ def TrainPlace : InterfacePass<"train-place", "::mlir::FunctionOpInterface"> {
   let options = [
     Option<"policy", "policy", "std::string", /*default=*/"\"backward\"",
            "Where updates run: 'baseline' (after all gradients), 'backward' "
-           "(as soon as the gradient exists and the old value was last read) "
-           "or 'forward' (in the next step, before the first reader).">
+           "(as soon as the gradient exists and the old value was last read), "
+           "'forward' (in the next step, before the first reader) or 'auto' "
+           "('backward' where that is legal).">
   ];
   let dependentDialects = ["::plait::train::TrainDialect"];
 }

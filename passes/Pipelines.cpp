@@ -127,7 +127,7 @@ namespace {
 struct ScheduleOptions : PassPipelineOptions<ScheduleOptions> {
   Option<std::string> policy{
       *this, "policy",
-      llvm::cl::desc("Where updates run: baseline, backward or forward."),
+      llvm::cl::desc("Where updates run: baseline, backward, forward or auto."),
       llvm::cl::init("backward")};
 };
 

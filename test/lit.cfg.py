@@ -1,15 +1,13 @@
-# The lit suite: every .mlir file here is a test. lit is pip's, so nothing of
-# LLVM's own test support (lit.llvm) is needed.
+# The lit suites: every .mlir file of test and docs/Tutorial is a test. lit is
+# pip's, so nothing of LLVM's own test support (lit.llvm) is needed.
 import os
 import sys
 
 import lit.formats
 
-config.name = "Plait"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir"]
 config.excludes = ["Inputs", "python", "Unit"]
-config.test_source_root = os.path.dirname(__file__)
 
 # Tools by path, so that no other LLVM's are found.
 config.environment["PATH"] = os.pathsep.join(

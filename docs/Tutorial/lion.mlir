@@ -1,10 +1,18 @@
 // RUN: plait-opt %s --pass-pipeline='builtin.module(plait-schedule{policy=backward})' | FileCheck %s
+// RUN: plait-run %s --random-inputs -n 200 --print-schedule --log=%t.csv | FileCheck %s --check-prefix=TRAIN
+// RUN: plait-run %s --random-inputs -n 200 --schedule=baseline | FileCheck %s --check-prefix=BASELINE
+// RUN: FileCheck %s --check-prefix=FIRST < %t.csv
 
 // One linear layer, mean squared error, and an optimizer that Plait does not
 // know: Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms",
 // 2023). docs/Tutorial/new-optimizer.md explains it.
 //
 //   plait-run docs/Tutorial/lion.mlir --random-inputs -n 200
+
+// TRAIN:      weight  backward   one nest  gradient 0 bytes
+// TRAIN-NEXT: backward: 200 steps, {{.*}}, loss 0.029592
+// BASELINE:   baseline: 200 steps, {{.*}}, loss 0.029592
+// FIRST:      1,0.463724
 
 // CHECK-LABEL: func.func @step
 // CHECK:         train.cluster <backward>

@@ -25,6 +25,10 @@ namespace plait {
 /// elementwise arithmetic; the others stay as they are, with a remark.
 void raiseUpdates(mlir::FunctionOpInterface step);
 
+/// The placement that a policy asks for: one of the placements by its name, or
+/// `auto`, which is `backward` until there is a cost model. Nothing for others.
+std::optional<train::Placement> parsePolicy(llvm::StringRef policy);
+
 /// Sets `train.placement` on every update of `step`; what `policy` cannot
 /// place stays at baseline, with a remark.
 void placeUpdates(mlir::FunctionOpInterface step, train::Placement policy,

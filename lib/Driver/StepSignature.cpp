@@ -129,7 +129,7 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
          stringifyPlacement(placement ? placement.getValue()
                                       : Placement::Baseline)
              .str(),
-         bool(cluster), storedBytes});
+         bool(cluster), storedBytes, update.getLoc()});
   });
   return reports;
 }

@@ -157,6 +157,11 @@ Status renameDurably(const std::string &from, const std::string &to) {
 
 Status writeFileAtomically(const std::string &path,
                            const std::vector<ByteView> &pieces) {
+  // A rename would put a file in place of a device or pipe of that name.
+  struct stat info;
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) &&
+      !S_ISDIR(info.st_mode))
+    return Error{path + ": not a regular file"};
   std::string folder = folderOf(path);
   std::string temporary;
   int descriptor = createTemporary(folder, temporary);

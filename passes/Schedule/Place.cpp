@@ -72,6 +72,22 @@ static std::string whyNot(UpdateOpInterface update, Placement policy,
   return "";
 }
 
+/// What a remark says of an update that is placed.
+static std::string placed(UpdateOpInterface update, Placement policy,
+                          const UpdateDependence &dependence) {
+  std::string text =
+      policy == Placement::Backward
+          ? dependence.explain(update) + ";"
+          : ("update of \"" + getParamName(update) + "\"").str();
+  return text + " placed: " + stringifyPlacement(policy).str();
+}
+
+std::optional<Placement> plait::parsePolicy(StringRef policy) {
+  if (policy == "auto")
+    return Placement::Backward;
+  return symbolizePlacement(policy);
+}
+
 void plait::placeUpdates(FunctionOpInterface step, Placement policy,
                          const UpdateDependence &dependence) {
   for (UpdateOpInterface update : dependence.getUpdates()) {
@@ -80,9 +96,7 @@ void plait::placeUpdates(FunctionOpInterface step, Placement policy,
       remark::missed(update.getLoc(), remarkOpts(update)) << reason;
     else
       remark::passed(update.getLoc(), remarkOpts(update))
-          << ("update of \"" + getParamName(update) + "\" placed: " +
-              stringifyPlacement(policy))
-                 .str();
+          << placed(update, policy, dependence);
     update->setAttr(TrainDialect::kPlacementAttr,
                     PlacementAttr::get(step.getContext(),
                                        reason.empty() ? policy
@@ -97,10 +111,10 @@ struct Place : plait::impl::TrainPlaceBase<Place> {
     FunctionOpInterface step = getOperation();
     if (!isTrainingStep(step))
       return markAllAnalysesPreserved();
-    std::optional<Placement> parsed = symbolizePlacement(policy);
+    std::optional<Placement> parsed = parsePolicy(policy);
     if (!parsed) {
       step.emitError("train-place: unknown policy '")
-          << policy << "'; expected baseline, backward or forward";
+          << policy << "'; expected baseline, backward, forward or auto";
       return signalPassFailure();
     }
     placeUpdates(step, *parsed, getAnalysis<UpdateDependence>());

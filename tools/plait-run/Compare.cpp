@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <omp.h>
 
 using namespace plait;
 using namespace plait::run;
@@ -37,8 +36,7 @@ using MakeFeed = std::function<Expected<DataFeed>(const StepSignature &)>;
 
 struct Entry {
   std::unique_ptr<Session> session;
-  std::vector<double> ms;
-  std::vector<float> losses;
+  Trace trace;
   Tensors results; ///< parameters, states and buffers after the last step
   std::string difference;
 };
@@ -52,7 +50,7 @@ static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
   for (unsigned i = 0; i < steps; ++i) {
     if (Status status = entry.session->step(feed); !status)
       return status;
-    entry.losses.push_back(entry.session->loss());
+    entry.trace.losses.push_back(entry.session->loss());
   }
   if (Status status = entry.session->flush(); !status)
     return status;
@@ -67,8 +65,8 @@ static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
 
 /// The first carried value or loss that is not the reference's, bit for bit.
 static std::string firstDifference(Entry &reference, Entry &other) {
-  if (std::memcmp(reference.losses.data(), other.losses.data(),
-                  reference.losses.size() * sizeof(float)) != 0)
+  if (std::memcmp(reference.trace.losses.data(), other.trace.losses.data(),
+                  reference.trace.losses.size() * sizeof(float)) != 0)
     return "loss";
   for (const auto &[name, tensor] : reference.results)
     if (std::memcmp(tensor.data.data(), other.results[name].data.data(),
@@ -91,7 +89,7 @@ static Status timeBlock(Entry &entry, const Tensors &tensors, DataFeed feed,
                     std::chrono::steady_clock::now() - start)
                     .count();
     if (i >= 3 || block <= 3)
-      entry.ms.push_back(ms);
+      entry.trace.ms.push_back(ms);
   }
   return Status::success();
 }
@@ -103,11 +101,10 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
                       "gradient bytes", "pending bytes", "peak bytes",
                       "against baseline");
   llvm::json::Array reports;
-  double base = summarize(entries.front().ms).min;
+  double base = summarize(entries.front().trace.ms).min;
   for (Entry &entry : entries) {
-    Summary time = summarize(entry.ms);
-    llvm::json::Object report =
-        reportOf(*entry.session, entry.ms, omp_get_max_threads());
+    Summary time = summarize(entry.trace.ms);
+    llvm::json::Object report = reportOf(*entry.session, entry.trace);
     std::string verdict = entry.difference.empty()
                               ? "equal bit for bit"
                               : "DIFFERS in " + entry.difference;
@@ -117,7 +114,7 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
         entry.session->gradientBytes(), entry.session->bytesOf(Kind::Pending),
         *report.getInteger("peak_bytes"), verdict);
     report["equal"] = entry.difference.empty();
-    report["final_loss"] = entry.losses.back();
+    report["final_loss"] = toJson(entry.trace.losses.back());
     reports.push_back(std::move(report));
   }
   result.report["schedules"] = std::move(reports);
@@ -128,7 +125,8 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
 static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
                                              const RunOptions &options,
                                              Tensors &tensors,
-                                             const MakeFeed &makeFeed) {
+                                             const MakeFeed &makeFeed,
+                                             ReasonCollector &reasons) {
   std::vector<Entry> entries;
   // One memory for all: where it lies is then no difference between schedules.
   auto memory = std::make_shared<SessionMemory>();
@@ -140,9 +138,10 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     auto made = Session::create(module, session, memory);
     if (failed(made))
       return Error{""};
-    entries.push_back({std::move(*made), {}, {}, {}, ""});
+    entries.push_back({std::move(*made), {reasons.take(), {}, {}, 0}, {}, ""});
   }
   const StepSignature &signature = entries.front().session->signature();
+  warnUnused(options, "--inputs", &signature, tensors);
   Comparison result;
   for (Entry &entry : entries) {
     auto feed = makeFeed(signature);
@@ -163,7 +162,8 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
       if (!feed)
         return Error{feed.message()};
       Entry &entry = entries[(i + j) % entries.size()];
-      if (Status s = timeBlock(entry, tensors, std::move(*feed), options.block); !s)
+      if (Status s = timeBlock(entry, tensors, std::move(*feed), options.block);
+          !s)
         return Error{s.message()};
     }
   writeTable(result, entries);
@@ -171,7 +171,9 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
 }
 
 int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
-                       Tensors &tensors) {
+                       Tensors &tensors, ReasonCollector &reasons) {
+  if (auto status = checkOutput("--report", options.report); !status)
+    return fail(options, status.message());
   auto order = settleOrder(options, nullptr);
   if (!order)
     return fail(options, order.message());
@@ -179,9 +181,11 @@ int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
     if (options.randomInputs)
       if (Status status = addRandom(signature, order->seed, tensors); !status)
         return Error{status.message()};
-    return makeFeed(signature, tensors, feedOptions(*order, 0));
+    if (Status status = checkComplete(signature, tensors); !status)
+      return status;
+    return makeFeed(signature, tensors, feedOptions(*order, 0), inputAdvice);
   };
-  auto result = compareSchedules(module, options, tensors, makeData);
+  auto result = compareSchedules(module, options, tensors, makeData, reasons);
   if (!result)
     return result.message().empty() ? int(kUsage)
                                     : fail(options, result.message());

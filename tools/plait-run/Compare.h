@@ -22,7 +22,7 @@ namespace plait::run {
 /// Runs every schedule on the same inputs, prints a table, and writes a report
 /// where one is asked for; an exit code.
 int runComparison(mlir::ModuleOp module, const RunOptions &options,
-                  Tensors &tensors);
+                  Tensors &tensors, ReasonCollector &reasons);
 
 } // namespace plait::run
 

@@ -13,6 +13,10 @@
 
 #include "plait/Runtime/Npy.h"
 #include "plait/Runtime/SafeTensors.h"
+#include "plait/Runtime/Shuffle.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 
 #include <cmath>
 #include <cstring>
@@ -20,6 +24,7 @@
 using namespace plait;
 using namespace plait::run;
 using namespace plait::runtime;
+namespace fs = llvm::sys::fs;
 
 Status run::readInputs(llvm::ArrayRef<std::string> files,
                        llvm::ArrayRef<std::string> singles, Tensors &tensors) {
@@ -52,12 +57,9 @@ Status run::readInputs(llvm::ArrayRef<std::string> files,
   return Status::success();
 }
 
-/// splitmix64 (Steele et al., 2014): the same numbers on every platform.
-static double nextUniform(uint64_t &state) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15ull);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return double((z ^ (z >> 31)) >> 11) / double(1ull << 53);
+/// In [0, 1): the generator's upper 53 bits.
+static double nextUniform(SplitMix64 &random) {
+  return double(random.next() >> 11) / double(1ull << 53);
 }
 
 Status run::addRandom(const StepSignature &signature, uint64_t seed,
@@ -77,12 +79,103 @@ Status run::addRandom(const StepSignature &signature, uint64_t seed,
       uint64_t state = seed;
       for (char c : slot.name)
         state = state * 1099511628211ull + (unsigned char)c;
+      SplitMix64 random(state);
       float *data = tensor->as<float>();
       for (size_t i = 0, e = tensor->data.size() / sizeof(float); i < e; ++i)
-        data[i] = float((2 * nextUniform(state) - 1) * bound);
+        data[i] = float((2 * nextUniform(random) - 1) * bound);
     }
     tensors.emplace(slot.name, std::move(*tensor));
   }
+  return Status::success();
+}
+
+/// The name that `name` is probably meant to be, of those that are missing;
+/// empty where none is near.
+static std::string
+nearestMissing(llvm::StringRef name,
+               llvm::ArrayRef<const StepSignature *> signatures,
+               const Tensors &tensors) {
+  std::string nearest;
+  unsigned best = std::max<unsigned>(1, name.size() / 4) + 1;
+  for (const StepSignature *signature : signatures)
+    for (const Slot &slot : signature->slots) {
+      if (slot.kind == Kind::Output || tensors.count(slot.name))
+        continue;
+      unsigned distance = name.edit_distance(slot.name, true, best);
+      if (distance < best) {
+        best = distance;
+        nearest = slot.name;
+      }
+    }
+  return nearest;
+}
+
+void run::warnUnused(const RunOptions &options, llvm::StringRef option,
+                     llvm::ArrayRef<const StepSignature *> signatures,
+                     const Tensors &tensors) {
+  unsigned shown = 0, unused = 0;
+  for (const auto &[name, tensor] : tensors) {
+    bool known = llvm::any_of(signatures, [&](const StepSignature *signature) {
+      return llvm::any_of(signature->slots, [&](const Slot &slot) {
+        return slot.kind != Kind::Output && slot.name == name;
+      });
+    });
+    if (known || (++unused, shown == 5))
+      continue;
+    ++shown;
+    std::string meant = nearestMissing(name, signatures, tensors);
+    warn(options, "tensor " + printable(name) + " of " + option +
+                      " is not used" +
+                      (meant.empty() ? "" : "; did you mean '" + meant + "'?"));
+  }
+  if (unused > shown)
+    warn(options, llvm::Twine(unused - shown) + " more tensors of " + option +
+                      " are not used");
+}
+
+static std::string parentOf(llvm::StringRef path) {
+  llvm::StringRef parent = llvm::sys::path::parent_path(path);
+  return parent.empty() ? "." : parent.str();
+}
+
+Status run::checkOutput(llvm::StringRef what, const std::string &path,
+                        bool isTensorFile) {
+  if (path.empty())
+    return Status::success();
+  std::string error = what.str() + "=" + path + ": ";
+  if (isTensorFile && fs::exists(path) && !fs::is_regular_file(path))
+    return Error{error + "is not a regular file"};
+  if (fs::is_directory(path))
+    return Error{error + "is a directory; give the name of a file"};
+  if (!fs::is_directory(parentOf(path)))
+    return Error{error + "there is no directory " + parentOf(path)};
+  if (fs::access(fs::exists(path) ? path : parentOf(path),
+                 fs::AccessMode::Write))
+    return Error{error + "cannot be written: no permission"};
+  return Status::success();
+}
+
+Status run::checkOutputDirectory(llvm::StringRef what,
+                                 const std::string &path) {
+  if (path.empty())
+    return Status::success();
+  std::string existing = path;
+  while (!fs::exists(existing) && existing != "." && existing != "/")
+    existing = parentOf(existing);
+  std::string error = what.str() + "=" + path + ": ";
+  if (!fs::is_directory(existing))
+    return Error{error + existing + " is not a directory"};
+  if (fs::access(existing, fs::AccessMode::Write))
+    return Error{error + "cannot be written: no permission"};
+  return Status::success();
+}
+
+Status run::checkComplete(const StepSignature &signature,
+                          const Tensors &tensors) {
+  for (const Slot &slot : signature.slots)
+    if (slot.isCarried() && !tensors.count(slot.name))
+      return Error{"no tensor named '" + slot.name + "' in the inputs (" +
+                   describe(slot.dtype, slot.shape) + "); " + inputAdvice};
   return Status::success();
 }
 
@@ -98,7 +191,8 @@ static Status checkIndices(const Slot &slot, const HostTensor &tensor) {
 
 Expected<DataFeed> run::makeFeed(const StepSignature &signature,
                                  const Tensors &tensors,
-                                 const FeedOptions &options) {
+                                 const FeedOptions &options,
+                                 llvm::StringRef advice) {
   std::vector<FeedInput> inputs;
   for (const Slot &slot : signature.slots) {
     auto it = tensors.find(slot.name);
@@ -110,8 +204,8 @@ Expected<DataFeed> run::makeFeed(const StepSignature &signature,
     if (it == tensors.end())
       return Error{"no tensor named '" + slot.name + "' in the inputs (" +
                    describe(slot.dtype, slot.shape) +
-                   " or more rows); give it by --inputs or --input, or use "
-                   "--random-inputs"};
+                   (slot.shape.empty() ? " or a vector" : " or more rows") +
+                   "); " + advice.str()};
     auto copy = it->second.clone();
     if (!copy)
       return Error{copy.message()};

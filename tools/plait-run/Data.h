@@ -30,10 +30,34 @@ runtime::Status readInputs(llvm::ArrayRef<std::string> files,
 runtime::Status addRandom(const StepSignature &signature, uint64_t seed,
                           Tensors &tensors);
 
-/// The inputs of `signature`, in order, as a feed.
+/// Warns of tensors that none of the signatures has: names with a slip, which
+/// --random-inputs would pass over in silence.
+void warnUnused(const RunOptions &options, llvm::StringRef option,
+                llvm::ArrayRef<const StepSignature *> signatures,
+                const Tensors &tensors);
+
+constexpr const char *inputAdvice =
+    "give it by --inputs or --input, or use --random-inputs";
+
+/// Fails where a parameter, state or buffer is missing.
+runtime::Status checkComplete(const StepSignature &signature,
+                              const Tensors &tensors);
+
+/// The inputs of `signature`, in order, as a feed. `advice` ends the message
+/// about one that is missing.
 runtime::Expected<runtime::DataFeed>
 makeFeed(const StepSignature &signature, const Tensors &tensors,
-         const runtime::FeedOptions &options);
+         const runtime::FeedOptions &options, llvm::StringRef advice);
+
+/// Fails where no file can be written as `path`: found before the first step,
+/// not after the last. `what` is the option. Tensor files are written under
+/// another name and renamed, so that nothing but a file can be at `path`.
+runtime::Status checkOutput(llvm::StringRef what, const std::string &path,
+                            bool isTensorFile = false);
+
+/// The same for a directory, which may have to be made.
+runtime::Status checkOutputDirectory(llvm::StringRef what,
+                                     const std::string &path);
 
 /// Writes what the last step gave: its outputs, the parameters, states and
 /// buffers it carries on, as of after the last flush, and the pending values

@@ -11,7 +11,7 @@
 
 #include "Options.h"
 
-#include "plait/Dialect/Train/Train.h"
+#include "plait/Transforms.h"
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
@@ -56,8 +56,8 @@ PLAIT_OPT(cl::opt<unsigned>, steps, "steps", cl::init(100),
 static cl::alias stepsShort("n", cl::aliasopt(steps), cl::cat(category),
                             cl::desc("Alias of --steps"));
 PLAIT_OPT(cl::opt<std::string>, schedule, "schedule", cl::init("backward"),
-          cl::desc("Where updates run: baseline, backward (default) or "
-                   "forward"));
+          cl::desc("Where updates run: baseline, backward (default), "
+                   "forward or auto"));
 PLAIT_OPT(cl::opt<unsigned>, threads, "threads", cl::init(0),
           cl::desc("Threads (default: all processors)"));
 PLAIT_OPT(cl::opt<std::string>, cpu, "mcpu",
@@ -72,7 +72,8 @@ PLAIT_OPT(cl::list<std::string>, evalFiles, "eval-inputs",
 PLAIT_OPT(cl::opt<unsigned>, evalEvery, "eval-every", cl::init(0),
           cl::desc("Evaluate every N steps (default: at the end)"));
 PLAIT_OPT(cl::opt<std::string>, resultsFile, "results",
-          cl::desc("Write all results of the last step"),
+          cl::desc("Write all results of the last step: outputs, next values "
+                   "after the last flush, pending values"),
           cl::value_desc("file.safetensors"));
 PLAIT_OPT(cl::opt<std::string>, logFile, "log",
           cl::desc("Write a line a step: step, loss, ms"),
@@ -106,6 +107,10 @@ PLAIT_OPT(cl::opt<bool>, printSchedule, "print-schedule",
 int run::fail(const RunOptions &options, const llvm::Twine &message, int code) {
   llvm::errs() << options.file << ": error: " << message << '\n';
   return code;
+}
+
+void run::warn(const RunOptions &options, const llvm::Twine &message) {
+  llvm::errs() << options.file << ": warning: " << message << '\n';
 }
 
 /// "DIR/" and "DIR" are the same directory; messages name it once.
@@ -149,27 +154,53 @@ static RunOptions collect() {
   return options;
 }
 
+static bool given(const cl::Option &option) {
+  return option.getNumOccurrences() != 0;
+}
+
+/// The first option that says nothing beside the others, as a message.
+static std::string idleOption() {
+  std::pair<cl::Option &, cl::Option &> needs[] = {{keep, saveEvery},
+                                                   {saveEvery, saveDir},
+                                                   {evalFiles, evalName},
+                                                   {evalEvery, evalName},
+                                                   {block, compareFlag}};
+  for (auto &[option, other] : needs)
+    if (given(option) && !given(other))
+      return ("--" + option.ArgStr + " needs --" + other.ArgStr).str();
+  cl::Option *notCompared[] = {&saveDir,       &resumeDir,  &resultsFile,
+                               &logFile,       &evalName,   &schedule,
+                               &printSchedule, &checkFinite};
+  for (cl::Option *option : notCompared)
+    if (compareFlag && given(*option))
+      return ("--compare excludes --" + option->ArgStr +
+              ": it runs every schedule, and writes a table and --report only")
+          .str();
+  // What a script's empty variable leaves; the run would go on without.
+  for (cl::opt<std::string> *text : {&entry, &evalName, &resultsFile, &logFile,
+                                     &reportFile, &saveDir, &resumeDir})
+    if (given(*text) && text->empty())
+      return ("--" + text->ArgStr + "= names nothing; leave it out").str();
+  for (cl::opt<unsigned> *number : {&keep, &saveEvery, &evalEvery, &block})
+    if (given(*number) && *number == 0)
+      return ("--" + number->ArgStr + "=0 asks for nothing; leave it out")
+          .str();
+  return "";
+}
+
 /// What the options say together: the message of the first contradiction, or
 /// an empty string.
-static std::string contradiction(const RunOptions &options) {
-  if (wrap.getNumOccurrences() && dropLast.getNumOccurrences())
+static std::string contradiction() {
+  if (given(wrap) && given(dropLast))
     return "--wrap and --drop-last exclude each other";
-  if (options.compare && (!options.save.empty() || !options.resume.empty()))
-    return "--compare neither saves nor resumes";
-  for (cl::Option *option : {(cl::Option *)&saveEvery, (cl::Option *)&keep}) {
-    if (!option->getNumOccurrences())
-      continue;
-    std::string name = "--" + option->ArgStr.str();
-    if (options.save.empty())
-      return name + " needs --save=DIR, the directory to save into";
-    if (option == &keep && !options.saveEvery)
-      return name + " needs --save-every=N, whose saves it counts";
-    if (!(option == &keep ? options.keep : options.saveEvery))
-      return name + "=0 asks for nothing; leave it out";
-  }
-  if (!train::symbolizePlacement(options.schedule))
-    return "unknown --schedule=" + options.schedule +
-           "; expected baseline, backward or forward";
+  if (std::string message = idleOption(); !message.empty())
+    return message;
+  if (steps == 0 && (compareFlag || given(resultsFile)))
+    return std::string(compareFlag ? "--compare" : "--results") +
+           " needs at least one step; --steps=0 runs none";
+  if (!parsePolicy(schedule))
+    return "unknown --schedule=" + schedule +
+           "; expected baseline, backward, forward or auto";
   return "";
 }
 
@@ -192,7 +223,7 @@ std::optional<RunOptions> run::parseOptions(int argc, char **argv) {
     return std::nullopt;
   }
   RunOptions options = collect();
-  if (std::string message = contradiction(options); !message.empty()) {
+  if (std::string message = contradiction(); !message.empty()) {
     fail(options, message);
     return std::nullopt;
   }

@@ -55,6 +55,9 @@ struct RunOptions {
 /// --help and --version exit by themselves.
 std::optional<RunOptions> parseOptions(int argc, char **argv);
 
+/// Prints "FILE: warning: MESSAGE".
+void warn(const RunOptions &options, const llvm::Twine &message);
+
 /// Prints "FILE: error: MESSAGE" and returns `code`.
 int fail(const RunOptions &options, const llvm::Twine &message,
          int code = kUsage);

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Reports: the keys of design and docs in one place.
+// Reports: every key in one place.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <omp.h>
 
 using namespace plait;
 using namespace plait::run;
@@ -37,23 +38,33 @@ bool run::hasLoss(const Session &session) {
   return false;
 }
 
-llvm::json::Object run::reportOf(const Session &session,
-                                 const std::vector<double> &ms, int threads) {
-  Summary time = summarize(ms);
+llvm::json::Value run::toJson(double number) {
+  return std::isfinite(number) ? llvm::json::Value(number)
+                               : llvm::json::Value(nullptr);
+}
+
+static llvm::json::Array updatesOf(const Session &session,
+                                   const Reasons &reasons) {
   llvm::json::Array updates;
   for (const UpdateReport &u : session.updates)
     updates.push_back(llvm::json::Object{{"param", u.param},
                                          {"placement", u.placement},
                                          {"cluster", u.inCluster},
-                                         {"gradient_bytes", u.gradientBytes}});
+                                         {"gradient_bytes", u.gradientBytes},
+                                         {"reason", reasons.of(u)}});
+  return updates;
+}
+
+llvm::json::Object run::reportOf(const Session &session, const Trace &trace) {
+  Summary time = summarize(trace.ms);
   int64_t params = session.bytesOf(Kind::Param);
   int64_t states = session.bytesOf(Kind::State);
   int64_t pending = session.bytesOf(Kind::Pending);
-  return llvm::json::Object{
+  llvm::json::Object report{
       {"schedule", session.schedule()},
       {"backend", "llvm"},
-      {"threads", threads},
-      {"steps", int64_t(ms.size())},
+      {"threads", omp_get_max_threads()},
+      {"steps", int64_t(trace.ms.size())},
       {"compile_ms", session.compileMs},
       {"ms_per_step",
        llvm::json::Object{{"min", time.min}, {"median", time.median}}},
@@ -64,15 +75,16 @@ llvm::json::Object run::reportOf(const Session &session,
       {"pending_bytes", pending},
       {"param_bytes", params},
       {"state_bytes", states},
-      {"updates", std::move(updates)}};
-}
-
-llvm::json::Array run::lossArray(llvm::ArrayRef<float> losses) {
-  llvm::json::Array array;
-  for (float loss : losses)
-    array.push_back(std::isfinite(loss) ? llvm::json::Value(double(loss))
-                                        : llvm::json::Value(nullptr));
-  return array;
+      {"updates", updatesOf(session, trace.reasons)}};
+  llvm::json::Array losses;
+  if (session.lastRun() && hasLoss(session))
+    for (auto [i, loss] : llvm::enumerate(trace.losses)) {
+      losses.push_back(toJson(loss));
+      if (!std::isfinite(loss))
+        report.try_emplace("diverged_at_step", trace.firstStep + i + 1);
+    }
+  report["loss"] = std::move(losses);
+  return report;
 }
 
 int run::writeReport(const RunOptions &options,
@@ -82,5 +94,10 @@ int run::writeReport(const RunOptions &options,
   if (error)
     return fail(options, options.report + ": " + error.message());
   os << llvm::formatv("{0:2}\n", value);
-  return kOk;
+  os.flush();
+  if (!os.has_error())
+    return kOk;
+  std::string reason = os.error().message();
+  os.clear_error(); // which would end the process, as if it were a bug
+  return fail(options, options.report + ": " + reason);
 }

@@ -13,6 +13,8 @@
 #define PLAIT_TOOLS_RUN_REPORT_H
 
 #include "Options.h"
+#include "Reasons.h"
+
 #include "plait/Driver/Session.h"
 
 #include "llvm/Support/JSON.h"
@@ -26,12 +28,19 @@ struct Summary {
 };
 Summary summarize(std::vector<double> ms);
 
-/// The keys that every report has.
-llvm::json::Object reportOf(const Session &session,
-                            const std::vector<double> &ms, int threads);
+/// What a run leaves behind for its report.
+struct Trace {
+  Reasons reasons;
+  std::vector<double> ms;    ///< of each timed step
+  std::vector<float> losses; ///< of each step
+  uint64_t firstStep = 0;    ///< steps before this run, see --resume
+};
 
-/// Losses as numbers; null where JSON has none.
-llvm::json::Array lossArray(llvm::ArrayRef<float> losses);
+/// The keys that every report has, see docs/ABI.md.
+llvm::json::Object reportOf(const Session &session, const Trace &trace);
+
+/// A number; null where JSON has none.
+llvm::json::Value toJson(double number);
 
 /// Writes --report; an exit code.
 int writeReport(const RunOptions &options, const llvm::json::Value &value);

@@ -14,10 +14,12 @@
 
 #include "Checkpoint.h"
 #include "Data.h"
+#include "Evaluation.h"
 #include "Progress.h"
 #include "Report.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/SHA256.h"
 #include "llvm/Support/raw_ostream.h"
@@ -26,7 +28,6 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <omp.h>
 
 using namespace mlir;
 using namespace plait;
@@ -54,10 +55,13 @@ namespace {
 class Training {
 public:
   Training(const RunOptions &options, Session &session, runtime::DataFeed &feed,
-           std::optional<runtime::DataFeed> &held, SaveInfo info,
-           std::string lastSave)
-      : options(options), session(session), feed(feed), held(held),
-        info(std::move(info)), lastSave(std::move(lastSave)) {}
+           std::optional<Evaluation> &evaluation, SaveInfo info,
+           std::string lastSave, Reasons reasons)
+      : options(options), session(session), feed(feed), evaluation(evaluation),
+        info(std::move(info)), lastSave(std::move(lastSave)) {
+    trace.reasons = std::move(reasons);
+    trace.firstStep = feed.cursor().step;
+  }
   ~Training();
 
   int openLog();
@@ -71,18 +75,18 @@ private:
   int checkParameters();
   int saveNow(bool atEnd);
   int evaluate();
+  void printSummary();
   int writeReport();
   int writeLog();
 
   const RunOptions &options;
   Session &session;
   runtime::DataFeed &feed;
-  std::optional<runtime::DataFeed> &held;
+  std::optional<Evaluation> &evaluation;
   SaveInfo info;
   std::string lastSave; ///< where the parameters can be had; or empty
-  std::vector<double> ms;
-  std::vector<float> losses;
-  std::vector<std::pair<std::string, double>> metrics;
+  Trace trace;
+  Evaluation::Metrics metrics;
   std::FILE *log = nullptr;
 };
 } // namespace
@@ -111,13 +115,13 @@ int Training::writeLog() {
     return kOk;
   bool json = llvm::StringRef(options.log).ends_with(".jsonl");
   char loss[32] = "null";
-  if (std::isfinite(losses.back()))
-    std::snprintf(loss, sizeof loss, "%.9g", double(losses.back()));
-  int written =
-      std::fprintf(log,
-                   json ? "{\"step\": %llu, \"loss\": %s, \"ms\": %.4f}\n"
-                        : "%llu,%s,%.4f\n",
-                   (unsigned long long)feed.cursor().step, loss, ms.back());
+  if (std::isfinite(trace.losses.back()))
+    std::snprintf(loss, sizeof loss, "%.9g", double(trace.losses.back()));
+  int written = std::fprintf(
+      log,
+      json ? "{\"step\": %llu, \"loss\": %s, \"ms\": %.4f}\n"
+           : "%llu,%s,%.4f\n",
+      (unsigned long long)feed.cursor().step, loss, trace.ms.back());
   if (written < 0)
     return fail(options,
                 "cannot write " + options.log + ": " + std::strerror(errno));
@@ -131,7 +135,8 @@ static std::string whereParametersAre(const std::string &lastSave) {
 }
 
 int Training::checkLoss() {
-  if (!options.checkFinite || !hasLoss(session) || std::isfinite(losses.back()))
+  if (!options.checkFinite || !hasLoss(session) ||
+      std::isfinite(trace.losses.back()))
     return kOk;
   return fail(options,
               "the loss is not finite at step " +
@@ -177,25 +182,13 @@ int Training::saveNow(bool atEnd) {
 }
 
 int Training::evaluate() {
-  const StepSignature &signature = session.evalSignature();
-  if (auto status = held->setCursor({}); !status)
-    return fail(options, status.message(), kInternal);
-  uint64_t batches = held->batchSize() ? held->rows() / held->batchSize() : 1;
-  std::map<std::string, double> sums;
-  for (uint64_t i = 0; i < batches; ++i) {
-    if (auto status = session.evaluate(*held); !status)
-      return fail(options, status.message(), kInternal);
-    for (const Slot &slot : signature.slots)
-      if (slot.kind == Kind::Output && slot.shape.empty() &&
-          slot.dtype == runtime::DType::F32)
-        sums[slot.name] += *session.output(signature, slot.name)->as<float>();
-  }
-  metrics.clear();
-  for (auto &[name, sum] : sums) {
-    metrics.push_back({name, sum / batches});
+  auto judged = evaluation->run(session);
+  if (!judged)
+    return fail(options, judged.message(), kInternal);
+  metrics = std::move(*judged);
+  for (auto &[name, value] : metrics)
     llvm::outs() << llvm::formatv("step {0}  eval {1} {2:f4}\n",
-                                  feed.cursor().step, name, sum / batches);
-  }
+                                  feed.cursor().step, name, value);
   return kOk;
 }
 
@@ -203,15 +196,15 @@ int Training::runStep(Progress &progress) {
   auto start = std::chrono::steady_clock::now();
   if (auto status = session.step(feed); !status)
     return fail(options, status.message(), kInternal);
-  ms.push_back(std::chrono::duration<double, std::milli>(
-                   std::chrono::steady_clock::now() - start)
-                   .count());
-  losses.push_back(session.loss());
+  trace.ms.push_back(std::chrono::duration<double, std::milli>(
+                         std::chrono::steady_clock::now() - start)
+                         .count());
+  trace.losses.push_back(session.loss());
   uint64_t step = feed.cursor().step;
-  progress.update(step, losses.back());
+  progress.update(step, trace.losses.back());
   bool save = options.saveEvery && step % options.saveEvery == 0;
   bool eval = options.evalEvery && step % options.evalEvery == 0;
-  if (eval || (options.checkFinite && !std::isfinite(losses.back())))
+  if (eval || (options.checkFinite && !std::isfinite(trace.losses.back())))
     progress.clear();
   if (int code = writeLog())
     return code;
@@ -233,15 +226,25 @@ int Training::run() {
 }
 
 int Training::writeReport() {
-  auto json = reportOf(session, ms, omp_get_max_threads());
-  json["loss"] = lossArray(losses);
+  auto json = reportOf(session, trace);
+  json["schedule"] = options.schedule; // as asked for: may be auto
   llvm::json::Object eval;
   for (auto &[name, value] : metrics)
-    eval[name] = value;
+    eval[name] = toJson(value);
   json["eval"] = std::move(eval);
-  if (!losses.empty() && hasLoss(session) && !std::isfinite(losses.back()))
-    json["diverged_at_step"] = int64_t(losses.size());
   return run::writeReport(options, std::move(json));
+}
+
+void Training::printSummary() {
+  if (trace.ms.empty())
+    return;
+  Summary time = summarize(trace.ms);
+  llvm::outs() << llvm::formatv("{0}: {1} steps, {2:f3} ms/step (min {3:f3})",
+                                options.schedule, trace.ms.size(), time.median,
+                                time.min);
+  if (hasLoss(session))
+    llvm::outs() << llvm::formatv(", loss {0:f6}", trace.losses.back());
+  llvm::outs() << '\n';
 }
 
 int Training::finish(int code) {
@@ -249,27 +252,28 @@ int Training::finish(int code) {
     code = saveNow(/*atEnd=*/true);
   if (auto status = session.flush(); !status)
     return fail(options, status.message(), kInternal);
-  if (code == kOk && held && !interrupted)
+  if (code == kOk && evaluation && !interrupted)
     code = evaluate();
   if (code == kOk && !options.results.empty() && session.lastRun())
     if (auto status = writeResults(session, options.results); !status)
       code = fail(options, status.message());
-  if (!ms.empty())
-    llvm::outs() << llvm::formatv(
-        "{0}: {1} steps, {2:f3} ms/step (min {3:f3}), loss {4:f6}\n",
-        session.schedule(), ms.size(), summarize(ms).median, summarize(ms).min,
-        losses.back());
+  printSummary();
   if (!options.report.empty())
     if (int status = writeReport())
       return status;
   return code == kOk && interrupted ? int(kInterrupted) : code;
 }
 
+/// A table as wide as its longest name.
 static void printUpdates(const Session &session) {
+  size_t width = 0;
   for (const UpdateReport &u : session.updates)
-    llvm::outs() << llvm::formatv(
-        "{0,-32} {1,-9} {2,-12} gradient {3} bytes\n", u.param, u.placement,
-        u.inCluster ? "one nest" : "alone", u.gradientBytes);
+    width = std::max(width, u.param.size());
+  for (const UpdateReport &u : session.updates)
+    llvm::outs() << llvm::left_justify(u.param, width)
+                 << llvm::formatv(
+                        "  {0,-9}  {1,-8}  gradient {2} bytes\n", u.placement,
+                        u.inCluster ? "one nest" : "alone", u.gradientBytes);
 }
 
 /// What a run starts from: nothing, or the save of --resume.
@@ -298,23 +302,21 @@ static int findStart(const RunOptions &options, Tensors &tensors,
   return kOk;
 }
 
-/// The data of --eval, read before the first step.
-static int readHeldOut(const RunOptions &options, const Session &session,
-                       std::optional<runtime::DataFeed> &held) {
-  if (options.eval.empty())
-    return kOk;
-  Tensors data;
-  if (auto status = readInputs(options.evalFiles, {}, data); !status)
-    return fail(options, status.message());
-  auto feed = makeFeed(session.evalSignature(), data, {});
-  if (!feed)
-    return fail(options, feed.message());
-  held = std::move(*feed);
+/// Everything that can be known to fail before anything is compiled.
+static int checkOutputs(const RunOptions &options) {
+  for (const auto &status : {checkOutput("--results", options.results, true),
+                             checkOutput("--log", options.log),
+                             checkOutput("--report", options.report),
+                             checkOutputDirectory("--save", options.save)})
+    if (!status)
+      return fail(options, status.message());
   return kOk;
 }
 
 int run::runTraining(ModuleOp module, const RunOptions &options,
-                     Tensors &tensors) {
+                     Tensors &tensors, ReasonCollector &reasons) {
+  if (int code = checkOutputs(options))
+    return code;
   SaveInfo info;
   info.moduleHash = hashOf(module);
   std::string lastSave;
@@ -331,26 +333,32 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   if (options.printSchedule)
     printUpdates(**session);
   const StepSignature &signature = (*session)->signature();
+  warnUnused(options, "--inputs", {&signature, &(*session)->evalSignature()},
+             tensors);
   if (options.randomInputs)
     if (auto status = addRandom(signature, info.order.seed, tensors); !status)
       return fail(options, status.message());
-  auto feed =
-      makeFeed(signature, tensors,
-               feedOptions(info.order, info.cursor.step + options.steps));
+  auto feed = makeFeed(
+      signature, tensors,
+      feedOptions(info.order, info.cursor.step + options.steps), inputAdvice);
   if (!feed)
     return fail(options, feed.message());
   if (auto status = feed->setCursor(info.cursor); !status)
     return fail(options, status.message());
+  if (auto status = checkComplete(signature, tensors); !status)
+    return fail(options, status.message());
   if (auto status = (*session)->load(tensors); !status)
-    return fail(options, status.message() +
-                             (options.randomInputs
-                                  ? ""
-                                  : "; --random-inputs draws what is missing"));
-  std::optional<runtime::DataFeed> held;
-  if (int code = readHeldOut(options, **session, held))
-    return code;
+    return fail(options, status.message());
+  std::optional<Evaluation> evaluation;
+  if (!options.eval.empty()) {
+    auto made = Evaluation::create(module, options, **session);
+    if (!made)
+      return fail(options, made.message());
+    evaluation = std::move(*made);
+  }
 
-  Training training(options, **session, *feed, held, info, lastSave);
+  Training training(options, **session, *feed, evaluation, info, lastSave,
+                    reasons.take());
   if (int code = training.openLog())
     return code;
   catchInterrupt();

@@ -14,13 +14,15 @@
 #define PLAIT_TOOLS_RUN_TRAINING_H
 
 #include "Options.h"
+#include "Reasons.h"
+
 #include "plait/Driver/Session.h"
 
 namespace plait::run {
 
 /// Compiles the step under one schedule and trains; an exit code.
 int runTraining(mlir::ModuleOp module, const RunOptions &options,
-                Tensors &tensors);
+                Tensors &tensors, ReasonCollector &reasons);
 
 } // namespace plait::run
 

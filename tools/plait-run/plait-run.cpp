@@ -38,6 +38,7 @@ int main(int argc, char **argv) {
   registerAllExtensions(registry);
   registry.insert<train::TrainDialect>();
   MLIRContext context(registry);
+  ReasonCollector reasons(context);
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler handler(sources, &context);
   OwningOpRef<ModuleOp> module =
@@ -49,6 +50,6 @@ int main(int argc, char **argv) {
           readInputs(options->inputFiles, options->inputSingles, tensors);
       !status)
     return fail(*options, status.message());
-  return options->compare ? runComparison(*module, *options, tensors)
-                          : runTraining(*module, *options, tensors);
+  return options->compare ? runComparison(*module, *options, tensors, reasons)
+                          : runTraining(*module, *options, tensors, reasons);
 }

@@ -56,6 +56,7 @@ struct UpdateReport {
   std::string placement;
   bool inCluster;
   int64_t gradientBytes;
+  mlir::Location loc;
 };
 
 /// The updates of `step` and whether their gradients are stored in full.

@@ -127,6 +127,14 @@ TEST(File, FailedWriteLeavesTheOldFile) {
   EXPECT_EQ(readText(folder / "d/old"), "old");
 }
 
+TEST(File, RefuseWriteInPlaceOfAPipe) {
+  ScratchFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  expectError(writeFileAtomically(folder / "pipe", {{"x", 1}}),
+              folder / "pipe" + ": not a regular file");
+  EXPECT_EQ(folder.files(), (std::vector<std::string>{"pipe"}));
+}
+
 TEST(File, RenamesAFolderWithItsContents) {
   ScratchFolder folder;
   ASSERT_TRUE(std::filesystem::create_directory(folder / "from"));

@@ -2,6 +2,10 @@
 // RUN:   | FileCheck %s --check-prefixes=CHECK,BACKWARD
 // RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=backward}))' \
 // RUN:   --remarks-filter='.*' --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=BACKWARD-REMARK
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=auto}))' \
+// RUN:   | FileCheck %s --check-prefixes=CHECK,BACKWARD
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=auto}))' \
+// RUN:   --remarks-filter='.*' --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=BACKWARD-REMARK
 // RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=forward}))' \
 // RUN:   | FileCheck %s --check-prefixes=CHECK,FORWARD
 // RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=forward}))' \
@@ -11,11 +15,12 @@
 // RUN: not plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=sideways}))' 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=UNKNOWN
 
-// UNKNOWN: train-place: unknown policy 'sideways'; expected baseline, backward or forward
+// UNKNOWN: train-place: unknown policy 'sideways'; expected baseline, backward, forward or auto
 
-// The decision is data: it is written on the update, and nothing moves.
+// The decision is data: it is written on the update, and nothing moves. auto is
+// backward where that is legal.
 
-// BACKWARD-REMARK: [Passed] placement | Category:train-place | Function=w | Remark="update of "w" placed: backward"
+// BACKWARD-REMARK: [Passed] placement | Category:train-place | Function=w | Remark="update of "w" waits for operand made by 'linalg.matmul' at loc({{.*}}); placed: backward"
 // FORWARD-REMARK: [Passed] placement | Category:train-place | Function=w | Remark="update of "w" placed: forward"
 // CHECK-LABEL: func.func @place
 // CHECK:         linalg.matmul
@@ -65,7 +70,7 @@ func.func @do_not_place_global_norm(
 // The new value is used in this step: backward places the update before that
 // use, forward cannot let it wait.
 
-// BACKWARD-REMARK: [Passed] {{.*}}update of "w" placed: backward
+// BACKWARD-REMARK: [Passed] {{.*}}update of "w" waits for {{.*}}; placed: backward
 // FORWARD-REMARK: the new value of "w" is used in the same step, so the update cannot wait
 // CHECK-LABEL: func.func @do_not_wait_new_value_used
 // BACKWARD:      #train.placement<backward>

@@ -1,0 +1,74 @@
+// Modules that plait-run cannot train: exit code 2, and where and why.
+
+// RUN: rm -rf %t && mkdir %t
+// RUN: echo '"$@" 2>&1; echo "code $?"' > %t/exit.sh
+// RUN: %python %S/Inputs/make_data.py %t/data.safetensors
+// DEFINE: %{exit} = bash %t/exit.sh plait-run
+// DEFINE: %{step} = bash %t/exit.sh plait-run %t/edited.mlir --inputs=%t/data.safetensors -n 1
+
+// RUN: %{exit} %t/missing.mlir | FileCheck %s --check-prefix=MISSING
+// MISSING: missing.mlir
+// MISSING: code 2
+// RUN: %{exit} %t | FileCheck %s --check-prefix=FOLDER
+// FOLDER: {{[Ii]}}s a directory
+// FOLDER: code 2
+// RUN: echo 'this is no MLIR' > %t/syntax.mlir
+// RUN: %{exit} %t/syntax.mlir --random-inputs | FileCheck %s --check-prefix=SYNTAX
+// SYNTAX: syntax.mlir:1:1: error
+// SYNTAX: code 2
+
+// No step, or no choice.
+// RUN: echo 'func.func @f() { return }' > %t/plain.mlir
+// RUN: %{exit} %t/plain.mlir --random-inputs | FileCheck %s --check-prefix=PLAIN
+// PLAIN: has no training step: no function with 'train.step' gives the next value of a parameter
+// PLAIN: code 2
+// RUN: cp /dev/null %t/empty.mlir
+// RUN: %{exit} %t/empty.mlir --random-inputs | FileCheck %s --check-prefix=PLAIN
+// RUN: %{exit} %S/Inputs/step.mlir --inputs=%t/data.safetensors -n 1 --entry-point=train | FileCheck %s --check-prefix=ENTRY
+// ENTRY: has no training step @train
+// ENTRY: code 2
+// RUN: cp %S/Inputs/step.mlir %t/edited.mlir
+// RUN: sed -n '/^func.func @step/,/^}/s/@step/@other/p; /^func.func @step/,/^}/{/@step/!p}' %S/Inputs/step.mlir >> %t/edited.mlir
+// RUN: %{step} | FileCheck %s --check-prefix=TWO
+// TWO: has 2 training steps; choose one with --entry-point
+// TWO: code 2
+// RUN: %{step} --entry-point=other | FileCheck %s --check-prefix=CHOSEN
+// RUN: %{step} -e step | FileCheck %s --check-prefix=CHOSEN
+// CHOSEN: 1 steps
+// CHOSEN: code 0
+
+// Types that tensor files cannot hold.
+// RUN: sed 's/%%x: tensor<4x8xf32>/%%x: tensor<?x8xf32>/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{step} | FileCheck %s --check-prefix=DYNAMIC
+// DYNAMIC: edited.mlir:{{[0-9]+}}:{{[0-9]+}}: error
+// DYNAMIC: code 2
+
+// RUN: %{exit} %S/Inputs/step.mlir --inputs=%t/data.safetensors -n 1 --mcpu=abacus | FileCheck %s --check-prefix=CPU
+// CPU: abacus
+// CPU: code 2
+
+// An evaluation that is none. One that changes parameters would train on the
+// held-out data; one that reads a parameter of another shape would read past it.
+// DEFINE: %{eval} = bash %t/exit.sh plait-run %t/edited.mlir --inputs=%t/data.safetensors --eval-inputs=%t/data.safetensors -n 1
+// RUN: cp %S/Inputs/step.mlir %t/edited.mlir
+// RUN: %{eval} --eval=@judge | FileCheck %s --check-prefix=EVAL
+// EVAL: has no function @judge
+// EVAL: code 2
+// RUN: %{eval} --eval=@step | FileCheck %s --check-prefix=EVAL-STEP
+// EVAL-STEP: --eval=@step: the function changes parameters or states; an evaluation only reads them
+// EVAL-STEP: code 2
+// RUN: %{step} --eval=@eval | FileCheck %s --check-prefix=EVAL-DATA
+// EVAL-DATA: no tensor named 'x' in the inputs (f32[4, 8] or more rows); give it by --eval-inputs
+// EVAL-DATA: code 2
+// RUN: sed '/@eval/,$s/ attributes {train.step}//' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-PLAIN
+// EVAL-PLAIN: --eval=@eval: the function needs the attribute 'train.step'
+// EVAL-PLAIN: code 2
+// RUN: sed '/@eval/,$s/fc1.weight/fc3.weight/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-PARAM
+// EVAL-PARAM: --eval=@eval: reads 'fc3.weight' as f32[5, 8], which the step does not have
+// EVAL-PARAM: code 2
+// RUN: sed '/@eval/,$s/fc1.weight/fc2.weight/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-SHAPE
+// EVAL-SHAPE: --eval=@eval: reads 'fc2.weight' as f32[5, 8], but the step has it as f32[3, 5]
+// EVAL-SHAPE: code 2

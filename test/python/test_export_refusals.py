@@ -1,0 +1,188 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the export from PyTorch refuses, and what it says."""
+
+from collections import OrderedDict
+
+import pytest
+from exported import Tied, batch, export, mlp, same_as_eager, torch
+from torch import nn
+
+import plait
+from plait.torch import backend, export_step
+
+def refuse(message, model, optimizer=None, loss_fn=None, inputs=None, **options):
+    optimizer = optimizer or torch.optim.SGD(model.parameters())
+    with pytest.raises(plait.UnsupportedError, match=message):
+        export_step(model, loss_fn or nn.CrossEntropyLoss(), optimizer, inputs or batch(), **options)
+
+
+def test_refuse_undrawable_random_numbers():
+    class Noise(nn.Module):
+        def forward(self, x):
+            return x * torch.randint(2, x.shape)
+
+    refuse(r"aten\.randint\.\w+ in Noise 'act' draws random numbers", mlp(activation=Noise()))
+
+
+def test_refuse_optimizer_hooks():
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters())
+    optimizer.register_step_post_hook(lambda *_: None)
+    refuse("step hooks", model, optimizer)
+
+
+def test_refuse_gradient_hooks():
+    model = mlp()
+    model.fc1.weight.register_hook(lambda grad: 2 * grad)
+    refuse("'fc1.weight' has gradient hooks", model)
+
+
+def test_refuse_parameter_of_another_model():
+    refuse("not one of the model's", mlp(), torch.optim.SGD(mlp().parameters()))
+
+
+def test_refuse_all_frozen():
+    refuse("no trainable parameter", mlp().requires_grad_(False))
+
+
+def test_refuse_shared_memory_without_a_tie():
+    model = Tied()
+    model.down.weight = nn.Parameter(model.up.weight.data)
+    refuse("'down.weight' shares memory with 'up.weight'", model)
+
+
+def test_refuse_half_precision():
+    model = mlp().bfloat16()
+    x, y = batch()
+    refuse("'fc1.weight' is torch.bfloat16", model, inputs=(x.bfloat16(), y))
+
+
+def test_refuse_float64_training():
+    # The train ops compute in f32, as plait-opt's verifier says.
+    model = mlp().double()
+    x, y = batch()
+    refuse("'fc1.weight' is torch.float64", model, inputs=(x.double(), y))
+
+
+def test_refuse_sparse_gradients():
+    model = nn.Sequential(OrderedDict(tok=nn.Embedding(7, 3, sparse=True)))
+    refuse("Embedding 'tok'", model, inputs=(torch.tensor([1, 2]), torch.tensor([0, 1])))
+
+
+def test_refuse_op_without_lowering():
+    class Bessel(nn.Module):
+        def forward(self, x):
+            return torch.special.bessel_j0(x.detach()) * x
+
+    refuse(r"cannot lower aten\.special_bessel_j0\.default in Bessel 'act'.*torch\.aten\.special_bessel_j0",
+           mlp(activation=Bessel()))  # fmt: skip
+
+
+class Apply(nn.Module):
+    """A function of the activations as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        result = self.function(x)
+        return result if isinstance(result, torch.Tensor) else result.values
+
+
+@pytest.mark.parametrize("op", [lambda x: x.cumsum(0), lambda x: x.sort(0), lambda x: x.topk(5)])
+def test_refuse_op_that_torch_mlir_keeps_or_aborts_on(op):
+    refuse(r"aten\.\w+\.\w+ in Apply 'act' has no lowering", mlp(activation=Apply(op)))
+
+
+def test_refuse_op_outside_upstream_dialects(monkeypatch):
+    monkeypatch.setattr("plait.torch.backend._UNLOWERED", frozenset())
+    refuse(r"tm_tensor\.scan", mlp(activation=Apply(lambda x: x.cumsum(0))))
+
+
+def test_refuse_op_that_torch_mlir_crashes_on(monkeypatch, tmp_path):
+    # It has such ops, but which ones changes with its version.
+    tool = tmp_path / "tool"
+    tool.write_text(
+        "#!/bin/sh\ncat > " + str(tmp_path / "in") + f"""
+        if grep -q aten.atan {tmp_path}/in; then kill -SEGV $$; fi
+        exec {backend._tool()} "$1" {tmp_path}/in"""
+    )
+    tool.chmod(0o755)
+    monkeypatch.setattr(backend, "_tool", lambda: tool)
+    model = mlp()
+    export(model, torch.optim.SGD(model.parameters()))
+    refuse(r"torch-mlir crashes when it lowers aten\.atan\.default in Apply 'act'",
+           mlp(activation=Apply(torch.atan)))  # fmt: skip
+
+
+def test_refuse_branch_on_values():
+    class Branch(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    refuse("cannot trace Branch 'act'", mlp(activation=Branch()))
+
+
+class Holding(nn.Module):
+    """A tensor that is neither parameter nor buffer, and what is done with it."""
+
+    def __init__(self, function, tensor=None):
+        super().__init__()
+        self.function = function
+        self.held = [torch.arange(1.0, 6.0) if tensor is None else tensor]
+
+    def forward(self, x):
+        return self.function(self.held[0], x)
+
+
+def test_tensor_that_is_no_buffer_is_a_constant():
+    model = mlp(activation=Holding(lambda held, x: x * held + torch.tensor([0.5] * 5)))
+    step = export(model, torch.optim.SGD(model.parameters()))
+    assert set(step.tensors) == set(model.state_dict())
+    same_as_eager(model, nn.CrossEntropyLoss(), batch())
+
+
+def test_refuse_writing_to_a_tensor_that_is_no_buffer():
+    for change in (torch.Tensor.add_, torch.no_grad()(torch.Tensor.add_)):
+        model = mlp(activation=Holding(lambda held, x: x * change(held[1:], 1).sum()))
+        refuse("cannot trace Holding 'act': .* would mutate a captured Tensor", model)
+
+
+def test_refuse_tensor_that_needs_a_gradient():
+    held = torch.ones(5, requires_grad=True)
+    refuse("in Holding 'act' uses a tensor that needs a gradient but is no parameter",
+           mlp(activation=Holding(lambda held, x: x * held, held)))  # fmt: skip
+
+
+def test_refuse_parameter_that_is_captured():
+    model = mlp()
+    weight = model.fc1.weight
+
+    def loss_fn(z, y):
+        return nn.functional.cross_entropy(z, y) + weight.square().sum()
+
+    refuse("uses 'fc1.weight' as a tensor of its own, so it would not change", model, loss_fn=loss_fn)
+
+
+def test_parameter_in_the_loss():
+    model = mlp()
+
+    def loss_fn(z, y):
+        return nn.functional.cross_entropy(z, y) + model.fc1.weight.square().sum()
+
+    same_as_eager(model, loss_fn, batch())
+
+
+def test_refuse_loss_of_a_vector():
+    refuse(r"scalar.*\[4\]", mlp(), loss_fn=nn.CrossEntropyLoss(reduction="none"))
+
+
+def test_wrong_arguments():
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(ValueError, match="2 targets"):
+        export_step(model, nn.CrossEntropyLoss(), optimizer, batch(), num_targets=2)
+    with pytest.raises(TypeError, match="ndarray"):
+        export_step(model, nn.CrossEntropyLoss(), optimizer, [t.numpy() for t in batch()])
