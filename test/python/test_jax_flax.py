@@ -267,7 +267,8 @@ def test_nnx_split_by_the_user(tmp_path, schedule):
 
     def step(params, opt_state, rest, x, y):
         def loss_fn(params):
-            model = nnx.merge(graph, params, rest)
+            # The statistics change inside of the gradient: they must be its own.
+            model = nnx.merge(graph, params, rest, copy=True)
             loss = cross_entropy(model(x), y)
             return loss, nnx.state(model, nnx.Not(nnx.Param))
 
@@ -280,6 +281,37 @@ def test_nnx_split_by_the_user(tmp_path, schedule):
     exported = compare_steps(tmp_path, step, carried, batches, LR, schedule, still=STILL)
     assert '#train.state<"embed.embedding", "mu">' in exported.module_text
     assert '#train.state<"", "rest.batch_norm.var">' in exported.module_text
+
+
+def test_two_nnx_models_are_told_apart_by_their_argument(tmp_path, schedule):
+    first, second = nnx.Linear(6, 5, rngs=nnx.Rngs(0)), nnx.Linear(5, 5, rngs=nnx.Rngs(1))
+    optimizers = [nnx.Optimizer(model, TX, wrt=nnx.Param) for model in (first, second)]
+    for optimizer in optimizers:
+        optimizer.opt_state = moments(optimizer.opt_state)
+    objects = (first, second, *optimizers)
+
+    def step(first, second, first_optimizer, second_optimizer, x, y):
+        def loss_fn(first, second):
+            return cross_entropy(second(jnp.tanh(first(x))), y)
+
+        loss, grads = nnx.value_and_grad(loss_fn, argnums=(0, 1))(first, second)
+        first_optimizer.update(first, grads[0])
+        second_optimizer.update(second, grads[1])
+        return loss
+
+    batches = data(6)
+
+    def train():
+        jitted = nnx.jit(step)
+        for i in range(STEPS):
+            loss = jitted(*objects, *(x[i] for x in batches))
+        return loss, nnx.state(objects)
+
+    exported = compare_training(tmp_path, step, objects, batches, train, LR, schedule, ())
+    for name in ("first.kernel", "second.kernel"):
+        assert f'#train.param<"{name}">' in exported.module_text
+    # Both have a kernel, and nothing says whose moment one is.
+    assert '#train.state<"", "first_optimizer.opt_state.0.mu.kernel">' in exported.module_text
 
 
 def test_refuse_an_object_that_changes_what_it_consists_of(schedule):

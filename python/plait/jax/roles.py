@@ -4,6 +4,7 @@
 are, and what they are called.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,9 @@ def find_parameters(
         ValueError: `params` names no carried part.
         UnsupportedError: a parameter is not of float32.
     """
-    by_type = params is None and any(leaf.is_param for a in arguments for leaf in a.leaves)
+    by_type = params is None and any(
+        leaf.is_param for a in arguments if a.key in carried for leaf in a.leaves
+    )
     found: dict[Place, Parameter] = {}
     for argument, root in _roots(arguments, carried, params):
         for i, leaf in enumerate(argument.leaves):
@@ -136,10 +139,24 @@ def _roots(
 def _default_roots(held: Sequence[Tree]) -> list[tuple[Tree, Path]]:
     typed = [argument for argument in held if any(leaf.is_param for leaf in argument.leaves)]
     if typed:
-        return [(argument, _position(argument)) for argument in typed]
+        roots = [(argument, _position(argument)) for argument in typed]
+        return [root for root in roots if not _is_inside_of_another(root[0], roots[0])]
     # A flax TrainState, or a dict of everything.
     inside = any(leaf.path[:1] == ("params",) for leaf in held[0].leaves)
     return [(held[0], ("params",) if inside else ())]
+
+
+def _is_inside_of_another(argument: Tree, first: tuple[Tree, Path]) -> bool:
+    """Whether the argument has trees laid out as the first one's parameters: an
+    optax state of flax.nnx.Param has its moments as flax.nnx.Param."""
+    tree, root = first
+    known = {leaf.path[len(root) :] for leaf in tree.leaves if leaf.is_param}
+    return argument is not tree and any(
+        leaf.path[cut:] in known
+        for leaf in argument.leaves
+        for cut in range(1, len(leaf.path))
+        if leaf.is_param
+    )
 
 
 def _position(argument: Tree) -> Path:
@@ -192,7 +209,9 @@ def _owner(
     Some parameters may be missing in it: optax masks them out. Shapes may
     differ: an average of rows is a state of its matrix.
     """
-    known = {parameter.path: parameter for parameter in parameters.values()}
+    count = Counter(parameter.path for parameter in parameters.values())
+    # In two models of one layout it is not known whose state it is.
+    known = {p.path: p for p in parameters.values() if count[p.path] == 1}
     for cut in range(len(leaf.path) + 1):
         root, path = leaf.path[:cut], leaf.path[cut:]
         below = [l.path[cut:] for l in argument.leaves if l.path[:cut] == root]
