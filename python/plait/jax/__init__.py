@@ -18,9 +18,15 @@ try:
 except ImportError as error:
     raise ImportError(f"plait.jax needs JAX: {INSTALL}") from error
 
+try:
+    from plait.jax.lower import lower_to_linalg, lower_to_stablehlo, used_inputs
+except (AttributeError, ImportError) as error:
+    raise ImportError(
+        f"plait.jax uses private parts of JAX, which {jax.__version__} has not: {INSTALL}"
+    ) from error
+
 from plait.jax.boundary import from_boundary, to_boundary
 from plait.jax.carry import match_carried
-from plait.jax.lower import lower_to_linalg, lower_to_stablehlo, used_inputs
 from plait.jax.objects import Objects
 from plait.jax.roles import assign_roles, find_parameters
 from plait.jax.tree import Tree, arguments, leaf_name, results
