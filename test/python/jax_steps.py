@@ -13,10 +13,12 @@ zero but for rounding. Integers are equal.
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from plait_run import run_step
@@ -43,16 +45,38 @@ def compare_steps(
     data: tuple[Any, ...],
     lr: float,
     schedule: str = "baseline",
-    steps: int = STEPS,
     still: tuple[str, ...] = (),
     **options: Any,
 ) -> plait.ExportedStep:
-    """Train `steps` steps both ways, and compare everything that is carried.
+    """Train both ways, and compare everything that is carried.
 
     Args:
         data: for each input, a value for each step, along a new first axis.
         still: names of parameters that need not move: their gradient is zero.
     """
+
+    def train() -> tuple[Any, Any]:
+        jitted, values = jax.jit(step), carried
+        for i in range(STEPS):
+            loss, *values = jitted(*values, *jax.tree.map(lambda x: x[i], data))
+        return loss, tuple(values)
+
+    return compare_training(directory, step, carried, data, train, lr, schedule, still, **options)
+
+
+def compare_training(
+    directory: Path,
+    step: Any,
+    carried: tuple[Any, ...],
+    data: tuple[Any, ...],
+    train: Callable[[], tuple[Any, Any]],
+    lr: float,
+    schedule: str,
+    still: tuple[str, ...],
+    **options: Any,
+) -> plait.ExportedStep:
+    """The same for any way to train in JAX, which gives the last loss and what
+    is carried then. It is called after the export, and may change `carried`."""
     batch = tuple(jax.tree.map(lambda x: x[0], value) for value in data)
     exported = export_step(step, (*carried, *batch), **options)
     parse(exported.module_text)
@@ -64,17 +88,14 @@ def compare_steps(
         directory,
         exported.module_text,
         exported.tensors | inputs,
-        steps,
+        STEPS,
         f"--schedule={schedule}",
     )
-
-    jitted, values = jax.jit(step), carried
-    for i in range(steps):
-        loss, *values = jitted(*values, *jax.tree.map(lambda x: x[i], data))
-    leaves = [np.array(to_boundary("", leaf)) for leaf in jax.tree.leaves(tuple(values))]
+    loss, values = train()
+    leaves = [np.array(to_boundary("", jnp.asarray(leaf))) for leaf in jax.tree.leaves(values)]
     assert results["loss"] == pytest.approx(float(loss), rel=1e-4)
     for (name, before), after in zip(exported.tensors.items(), leaves, strict=True):
-        compare(name, exported, before, results[name], after, lr * steps, name in still)
+        compare(name, exported, before, results[name], after, lr * STEPS, name in still)
     return exported
 
 

@@ -20,9 +20,10 @@ import plait
 ROOT = Path(__file__).parents[2]
 
 
-def test_missing_jax_is_an_error_that_says_how():
+def import_without(module: str) -> str:
+    """What the ImportError of plait.jax says where there is no `module`."""
     script = (
-        "import sys; sys.modules['jax'] = None\n"
+        f"import sys; sys.modules['{module}'] = None\n"
         "import plait\n"
         "try: plait.jax\n"
         "except ImportError as error: print(error)\n"
@@ -34,7 +35,12 @@ def test_missing_jax_is_an_error_that_says_how():
         env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
         check=True,
     )
-    assert 'pip install "jax==0.10.2" "jaxlib==0.10.2"' in run.stdout
+    return run.stdout
+
+
+def test_missing_jax_is_an_error_that_says_how():
+    message = import_without("jax")
+    assert 'plait.jax needs JAX: pip install "jax==0.10.2" "jaxlib==0.10.2"' in message
 
 
 jax = pytest.importorskip("jax", reason="JAX is not installed: nothing to export")
@@ -248,6 +254,15 @@ def test_step_is_the_only_function():
     assert text.count("func.func") == 1 and "call" not in text
 
 
+def test_refuse_two_of_one_name():
+    def step(params, x, y):
+        return sgd(params, x, y)
+
+    params = {"fc": {"w": PARAMS["fc"]["w"], "b": PARAMS["fc"]["b"]}, "fc.w": jnp.ones(1)}
+    with pytest.raises(ValueError, match="more than one carried array is named 'params.fc.w'"):
+        export_step(step, (params, X, Y))
+
+
 # --- what is carried -------------------------------------------------------
 
 
@@ -400,7 +415,21 @@ def test_refuse_what_is_not_an_array():
         export_step(sgd, (PARAMS, jax.ShapeDtypeStruct((4, 6), jnp.float32), Y))
 
 
+def test_the_place_of_an_op_in_a_package_is_the_line_that_uses_it():
+    line = simplex.__code__.co_firstlineno + 1
+    refuse(rf"stablehlo.sort .*test_export_jax.py:{line} in simplex", lambda w: simplex(w).max())
+
+
+def simplex(w):
+    return optax.projections.projection_simplex(w)
+
+
 # --- jax itself ------------------------------------------------------------
+
+
+def test_another_jax_is_an_error_that_says_which():
+    message = import_without("jaxlib.mlir.dialects.scf")
+    assert f"private parts of JAX, which {jax.__version__} has not: pip install" in message
 
 
 def test_jax_lowers_as_before():

@@ -71,6 +71,7 @@ def compare(tmp_path, schedule, functions, w, *inputs):
 
 W = np.linspace(-1.7, 1.9, 24, dtype=np.float32).reshape(6, 4)
 W = W[:, [2, 0, 3, 1]]  # Not in order.
+TABLE = np.random.default_rng(0).standard_normal((4, 50)).astype(np.float32)
 
 
 def test_unary(tmp_path, schedule):
@@ -157,6 +158,9 @@ def test_reductions(tmp_path, schedule):
 
 def test_shapes(tmp_path, schedule):
     functions = {
+        "itself": lambda w: (w, w),
+        "twice": lambda w: (w * 2, w * 2),
+        "constant": lambda w: w @ TABLE,
         "transpose": lambda w: w.T,
         "reshape": lambda w: w.reshape(2, 3, 4).transpose(2, 0, 1),
         "concatenate": lambda w: jnp.concatenate([w, 2 * w], 1),

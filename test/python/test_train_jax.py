@@ -93,6 +93,32 @@ def test_mlp(tmp_path, name, schedule):
     run(tmp_path, mlp(), schedule, name)
 
 
+def test_learning_rate_as_an_input(tmp_path, schedule):
+    loss_fn, params, data = mlp()
+
+    def step(params, x, y, lr):
+        loss, grads = jax.value_and_grad(loss_fn)(params, x, y)
+        return loss, jax.tree.map(lambda p, g: p - lr * g, params, grads)
+
+    rates = jnp.linspace(0.1, 0.01, STEPS)
+    exported = compare_steps(tmp_path, step, (params,), (*data, rates), 0.05, schedule)
+    assert exported.inputs["lr"].shape == ()
+
+
+def test_a_copy_of_the_old_parameters(tmp_path, schedule):
+    # The next value of `old` is the old value of what is overwritten.
+    loss_fn, params, data = mlp()
+
+    def step(params, old, x, y):
+        loss, grads = jax.value_and_grad(loss_fn)(params, x, y)
+        new = jax.tree.map(lambda p, o, g: p + 0.5 * (p - o) - 0.1 * g, params, old, grads)
+        return loss, new, params
+
+    carry = {0: 1, 1: 2}
+    exported = compare_steps(tmp_path, step, (params, params), data, 0.1, schedule, carry=carry)
+    assert '#train.state<"fc1.w", "old">' in exported.module_text
+
+
 # --- convolutions ----------------------------------------------------------
 
 

@@ -18,9 +18,16 @@ try:
 except ImportError as error:
     raise ImportError(f"plait.jax needs JAX: {INSTALL}") from error
 
+try:
+    from plait.jax.lower import lower_to_linalg, lower_to_stablehlo, used_inputs
+except (AttributeError, ImportError) as error:
+    raise ImportError(
+        f"plait.jax uses private parts of JAX, which {jax.__version__} has not: {INSTALL}"
+    ) from error
+
 from plait.jax.boundary import from_boundary, to_boundary
 from plait.jax.carry import match_carried
-from plait.jax.lower import lower_to_linalg, lower_to_stablehlo, used_inputs
+from plait.jax.objects import Objects
 from plait.jax.roles import assign_roles, find_parameters
 from plait.jax.tree import Tree, arguments, leaf_name, results
 
@@ -38,8 +45,9 @@ def export_step(
 
     `step` is a function as `jax.jit` takes it, jitted or not: it takes and
     returns pytrees of arrays, and computes everything in between, the
-    optimizer included. An argument whose next value it returns is *carried*.
-    All others are inputs. Nothing is executed.
+    optimizer included. An argument whose next value it returns is *carried*,
+    and so is a flax.nnx object, which the step updates in place. All others
+    are inputs. Nothing is executed.
 
     Names are the paths of pytrees, joined by dots, with the argument's name
     first: `opt_state.0.count`, `batch.image`. Those of parameters start inside
@@ -67,8 +75,10 @@ def export_step(
             names the op, and where in the code of the step it is.
         TypeError, ValueError: the arguments do not fit together.
     """
+    objects = Objects(example_args)
+    example_args = objects.split(example_args)
     taken = arguments(step, example_args)
-    traced, returned = _trace(step, example_args, taken)
+    traced, returned = _trace(step, objects, example_args, taken)
     carried = match_carried(taken, returned, carry, _dependence(traced, taken, returned))
     parameters = find_parameters(taken, carried, params)
     roles = assign_roles(taken, returned, carried, parameters)
@@ -87,7 +97,7 @@ def export_step(
 
 
 def _trace(
-    step: Callable[..., Any], values: Sequence[Any], taken: Sequence[Tree]
+    step: Callable[..., Any], objects: Objects, values: Sequence[Any], taken: Sequence[Tree]
 ) -> tuple[Any, list[Tree]]:
     """The step as a traced function of the leaves at the boundary, and its
     results."""
@@ -97,11 +107,12 @@ def _trace(
 
     def flat(*crossing: jax.Array) -> list[jax.Array]:
         inside = [from_boundary(value, like) for value, (_, like) in zip(crossing, leaves)]
-        value = jax.tree.map(jnp.asarray, step(*jax.tree.unflatten(structure, inside)))
+        outcome = objects.call(step, jax.tree.unflatten(structure, inside))
+        outcome = jax.tree.map(jnp.asarray, outcome)
         # Shapes only: what is traced must not outlive the trace.
-        returned[:] = results(jax.tree.map(jax.typeof, value))
+        returned[:] = results(*jax.tree.map(jax.typeof, outcome))
         names = [leaf_name(tree, leaf) for tree in returned for leaf in tree.leaves]
-        return list(map(to_boundary, names, jax.tree.leaves(value)))
+        return list(map(to_boundary, names, jax.tree.leaves(outcome)))
 
     crossing = [to_boundary(name, value) for name, value in leaves]
     return jax.jit(flat, keep_unused=True).trace(*crossing), returned

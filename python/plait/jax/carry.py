@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import jax
 import numpy as np
 
-from plait.jax.tree import Tree, describe, leaf_name
+from plait.jax.tree import Tree, Updated, describe, leaf_name
 
 Pair = tuple[Tree, Tree]
 
@@ -23,7 +23,7 @@ def match_carried(
     depends: Callable[[Tree, Tree], bool],
 ) -> dict[int, Hashable]:
     """For each carried argument, by index, the key of the result that is its
-    next value.
+    next value. An object that the step updates is always one.
 
     Args:
         carry: what the user says; None to find it by structure.
@@ -35,8 +35,13 @@ def match_carried(
             in structure; without it, more than one choice, or a match that may
             be chance.
     """
+    in_place = {r.key.argument: r.key for r in results if isinstance(r.key, Updated)}
+    arguments = [argument for argument in arguments if argument.key not in in_place]
+    results = [result for result in results if not isinstance(result.key, Updated)]
     if carry is not None:
-        return _checked(arguments, results, carry)
+        if not carry and not in_place:
+            raise ValueError("carry is empty: a training step carries its parameters")
+        return in_place | _checked(arguments, results, carry)
     pairs = [
         (argument, result)
         for argument in arguments
@@ -49,12 +54,12 @@ def match_carried(
         rivals = [pair for pair in pairs if pair[0] is argument or pair[1] is result]
         if len(rivals) > 1 or not _surely_carried(argument):
             raise ValueError(_ambiguous(rivals, pairs))
-    if not pairs:
+    if not pairs and not in_place:
         raise ValueError(
             "no result of the step is the next value of an argument: none has an argument's"
             " structure, shapes and element types. Say which with carry={argument: result}"
         )
-    return {argument.key: result.key for argument, result in pairs}
+    return in_place | {argument.key: result.key for argument, result in pairs}
 
 
 def _checked(
@@ -75,8 +80,6 @@ def _checked(
             raise ValueError(f"carry: argument {said!r} or result {key!r} is there twice")
         _check_fit(argument, result)
         found[argument.key] = key
-    if not found:
-        raise ValueError("carry is empty: a training step carries its parameters")
     return found
 
 

@@ -205,12 +205,14 @@ def _spelled(op: ir.Operation) -> str:
 def _place(location: ir.Location) -> str:
     """Where in the user's code an op comes from: ` (model.py:12 in loss)`.
 
-    A location has the frames that are not jax's, the innermost first.
+    A location has the frames that are not jax's, the innermost first. Those of
+    installed packages (optax, flax) count only if there is no other.
     """
     frames = re.findall(r'"([^"]*)"\("([^"]*)":(\d+):\d+', str(location))
-    for function, file, line in frames:
-        if Path(file).parent != Path(__file__).parent:
-            return f" ({file}:{line} in {function})"
+    frames = [frame for frame in frames if Path(frame[1]).parent != Path(__file__).parent]
+    own = [frame for frame in frames if "site-packages" not in frame[1]]
+    for function, file, line in [*own, *frames][:1]:
+        return f" ({file}:{line} in {function})"
     return ""
 
 

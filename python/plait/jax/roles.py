@@ -4,6 +4,7 @@
 are, and what they are called.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,9 @@ def find_parameters(
         ValueError: `params` names no carried part.
         UnsupportedError: a parameter is not of float32.
     """
-    by_type = params is None and any(leaf.is_param for a in arguments for leaf in a.leaves)
+    by_type = params is None and any(
+        leaf.is_param for a in arguments if a.key in carried for leaf in a.leaves
+    )
     found: dict[Place, Parameter] = {}
     for argument, root in _roots(arguments, carried, params):
         for i, leaf in enumerate(argument.leaves):
@@ -99,7 +102,9 @@ def assign_roles(
     _check_unique("input", inputs)
 
     nexts = {key: index for index, key in carried.items()}
-    outputs = _output_names([result for result in results if result.key not in nexts])
+    names = list(_output_names([result for result in results if result.key not in nexts]))
+    _check_unique("output", names)
+    outputs = iter(names)
     result_roles = []
     for result in results:
         for i in range(len(result.leaves)):
@@ -136,10 +141,24 @@ def _roots(
 def _default_roots(held: Sequence[Tree]) -> list[tuple[Tree, Path]]:
     typed = [argument for argument in held if any(leaf.is_param for leaf in argument.leaves)]
     if typed:
-        return [(argument, _position(argument)) for argument in typed]
+        roots = [(argument, _position(argument)) for argument in typed]
+        return [root for root in roots if not _is_inside_of_another(root[0], roots[0])]
     # A flax TrainState, or a dict of everything.
     inside = any(leaf.path[:1] == ("params",) for leaf in held[0].leaves)
     return [(held[0], ("params",) if inside else ())]
+
+
+def _is_inside_of_another(argument: Tree, first: tuple[Tree, Path]) -> bool:
+    """Whether the argument has trees laid out as the first one's parameters: an
+    optax state of flax.nnx.Param has its moments as flax.nnx.Param."""
+    tree, root = first
+    known = {leaf.path[len(root) :] for leaf in tree.leaves if leaf.is_param}
+    return argument is not tree and any(
+        leaf.path[cut:] in known
+        for leaf in argument.leaves
+        for cut in range(1, len(leaf.path))
+        if leaf.is_param
+    )
 
 
 def _position(argument: Tree) -> Path:
@@ -169,8 +188,12 @@ def _argument_roles(
     carried: Mapping[int, Hashable],
     parameters: Mapping[Place, Parameter],
 ) -> dict[Place, tuple[str, ...]]:
+    count = Counter(parameter.path for parameter in parameters.values())
+    # In two models of one layout it is not known whose state it is.
+    known = {p.path: p for p in parameters.values() if count[p.path] == 1}
     roles: dict[Place, tuple[str, ...]] = {}
     for argument in arguments:
+        mirrors = _mirrors(argument, known)
         for i, leaf in enumerate(argument.leaves):
             place = (argument.key, i)
             if place in parameters:
@@ -178,49 +201,56 @@ def _argument_roles(
             elif argument.key not in carried:
                 roles[place] = ("input", leaf_name(argument, leaf))
             else:
-                owner, name = _owner(argument, leaf, parameters) or ("", leaf_name(argument, leaf))
+                owner, name = _owner(argument, leaf, mirrors, known)
                 roles[place] = ("state", owner, name)
     return roles
 
 
-def _owner(
-    argument: Tree, leaf: Leaf, parameters: Mapping[Place, Parameter]
-) -> tuple[str, str] | None:
-    """For a leaf in a subtree that is laid out as the parameters are, its
-    parameter, and the name of the subtree: `opt_state.0.mu` for all of mu.
+def _mirrors(argument: Tree, known: Mapping[Path, Parameter]) -> set[Path]:
+    """The subtrees that are laid out as the parameters are, by their paths.
 
-    Some parameters may be missing in it: optax masks them out. Shapes may
-    differ: an average of rows is a state of its matrix.
+    Some parameters may be missing in one: optax masks them out.
     """
-    known = {parameter.path: parameter for parameter in parameters.values()}
+    roots, others = set(), set()
+    for leaf in argument.leaves:
+        for cut in range(len(leaf.path) + 1):
+            roots.add(leaf.path[:cut])
+            if leaf.path[cut:] not in known:
+                others.add(leaf.path[:cut])
+    return roots - others
+
+
+def _owner(
+    argument: Tree, leaf: Leaf, mirrors: set[Path], known: Mapping[Path, Parameter]
+) -> tuple[str, str]:
+    """A leaf's parameter, if it is in a mirror, and the name of that:
+    `opt_state.0.mu` for all of mu. Else no parameter, and its own name.
+
+    Shapes may differ: an average of rows is a state of its matrix.
+    """
     for cut in range(len(leaf.path) + 1):
         root, path = leaf.path[:cut], leaf.path[cut:]
-        below = [l.path[cut:] for l in argument.leaves if l.path[:cut] == root]
-        if not all(rest in known for rest in below):
-            continue
         # The one parameter without a path is like any array.
-        if path or leaf.type == known[path].leaf.type:
+        if root in mirrors and (path or leaf.type == known[path].leaf.type):
             return known[path].name, ".".join((argument.name, *root))
-    return None
+    return "", leaf_name(argument, leaf)
 
 
 def _with_short_states(roles: dict[Place, tuple[str, ...]]) -> dict[Place, tuple[str, ...]]:
     """Owned states under the last word of their path (`mu`), if no other state
     of the parameter has it."""
 
-    def last(path: str) -> str:
-        return path.rpartition(".")[2]
+    def short(role: tuple[str, ...]) -> tuple[str, ...]:
+        return (*role[:2], role[2].rpartition(".")[2])
 
-    owned = [role for role in roles.values() if role[0] == "state" and role[1]]
-    short = {}
-    for place, role in roles.items():
-        if role in owned:
-            _, owner, path = role
-            rivals = [o for o in owned if o[1] == owner and last(o[2]) == last(path)]
-            if len(rivals) == 1 and not last(path).isdigit():
-                role = ("state", owner, last(path))
-        short[place] = role
-    return short
+    is_owned = {place: role[0] == "state" and bool(role[1]) for place, role in roles.items()}
+    count = Counter(short(role) for place, role in roles.items() if is_owned[place])
+    return {
+        place: short(role)
+        if is_owned[place] and count[short(role)] == 1 and not short(role)[2].isdigit()
+        else role
+        for place, role in roles.items()
+    }
 
 
 # --- names -----------------------------------------------------------------
@@ -253,6 +283,6 @@ def _output_names(results: Sequence[Tree]) -> Iterator[str]:
 
 
 def _check_unique(kind: str, names: Sequence[str | None]) -> None:
-    repeated = [name for name in dict.fromkeys(names) if name and list(names).count(name) > 1]
-    if repeated:
-        raise ValueError(f"more than one {kind} is named '{repeated[0]}'")
+    name, count = Counter(filter(None, names)).most_common(1)[0] if any(names) else ("", 0)
+    if count > 1:
+        raise ValueError(f"more than one {kind} is named '{name}'")

@@ -9,7 +9,7 @@ name in the step's signature.
 
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,13 @@ class Leaf:
     def type(self) -> tuple[tuple[int, ...], Any]:
         """Shape and element type."""
         return tuple(self.value.shape), self.value.dtype
+
+
+@dataclass(frozen=True)
+class Updated:
+    """The key of the result that is an argument, after the step updated it."""
+
+    argument: int
 
 
 @dataclass(frozen=True)
@@ -78,14 +85,16 @@ def arguments(step: Callable[..., Any], values: Sequence[Any]) -> list[Tree]:
     return trees
 
 
-def results(value: Any) -> list[Tree]:
+def results(value: Any, updated: Mapping[int, Any]) -> list[Tree]:
     """The results of a step: the items of a tuple, list or dict, or else the
-    one that it returns."""
+    one that it returns; then each object that it updated, by argument."""
     if type(value) in (tuple, list):
-        return [_tree(index, "", item) for index, item in enumerate(value)]
-    if type(value) is dict:
-        return [_tree(key, str(key), value[key]) for key in sorted(value)]
-    return [_tree(0, "", value)]
+        returned = [_tree(index, "", item) for index, item in enumerate(value)]
+    elif type(value) is dict:
+        returned = [_tree(key, str(key), value[key]) for key in sorted(value)]
+    else:
+        returned = [_tree(0, "", value)]
+    return returned + [_tree(Updated(i), "", state) for i, state in updated.items()]
 
 
 def leaf_name(tree: Tree, leaf: Leaf) -> str:
