@@ -15,6 +15,8 @@ cmake --build "$work/build"
 grep -q 'update of "fc1.weight":' "$work/out"
 grep -q 'train.cluster <backward>' "$work/out"
 "$work/build/outside-runtime"
+"$work/build/outside-c" "$here/../../../examples/mlp.mlir" forward >"$work/out"
+grep -qx 'loss 0' "$work/out"
 # The installed plugin and tools run from where they are.
 "$work/prefix/bin/plait-opt" --version | grep -q Plait
 test -e "$work/prefix/lib/plait-plugin.so"

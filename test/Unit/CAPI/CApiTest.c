@@ -5,49 +5,28 @@
 |*
 |*===----------------------------------------------------------------------===*|
 |*
-|* The C API from C11: step.mlir against the same step written in C, what every
-|* function refuses, and two steps in two threads. Prints as googletest does, so
-|* that one script can count both.
+|* The C API from C11: step.mlir against the same step written in C, and two
+|* steps in two threads. Prints as googletest does, so that one script can count
+|* both.
 |*
 \*===----------------------------------------------------------------------===*/
 
-#include "plait-c/Plait.h"
+#include "CApiTest.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-static int failures; /* of the running test */
+int failures;
+char *text;
+size_t length;
 
-#define CHECK(CONDITION)                                                       \
-  do {                                                                         \
-    if (!(CONDITION)) {                                                        \
-      printf("%s:%d: failed: %s (last error: %s)\n", __FILE__, __LINE__,       \
-             #CONDITION, plaitLastError());                                    \
-      ++failures;                                                              \
-    }                                                                          \
-  } while (0)
+const int64_t wShape[2] = {4, 3}, xShape[2] = {2, 3}, yShape[2] = {2, 4},
+              maskShape[1] = {2};
+const float w0[12] = {0.1f, -0.2f, 0.3f, 0.4f,  0.5f, -0.6f,
+                             0.7f, 0.8f,  0.9f, -1.0f, 1.1f, 1.2f};
+const unsigned char bothRows[2] = {1, 1}, firstRow[2] = {1, 0};
 
-/* A refusal: the status, and a part of the message. */
-#define REFUSES(CALL, STATUS, PART)                                            \
-  do {                                                                         \
-    CHECK((CALL) == (STATUS));                                                 \
-    CHECK(strstr(plaitLastError(), PART) != NULL);                             \
-  } while (0)
-
-static char *text;
-static size_t length;
-
-/* The slots of step.mlir. */
-enum { W, M, STARTED, COUNT, X, Y, MASK, ROW, LR, LOSS, ERRORS, SLOTS };
-
-static const int64_t wShape[] = {4, 3}, xShape[] = {2, 3}, yShape[] = {2, 4},
-                     maskShape[] = {2};
-
-static PlaitStep *compile(const char *schedule) {
+PlaitStep *compile(const char *schedule) {
   PlaitOptions options = PLAIT_OPTIONS_INIT;
   options.schedule = schedule;
   options.threads = 2;
@@ -60,14 +39,14 @@ static PlaitStep *compile(const char *schedule) {
   return step;
 }
 
-static PlaitStatus writeW(PlaitStep *step, const float *w) {
+PlaitStatus writeW(PlaitStep *step, const float *w) {
   PlaitTensor tensor = {w, PLAIT_F32, 2, wShape};
   return plaitStepWrite(step, W, &tensor);
 }
 
-static PlaitStatus runRow(PlaitStep *step, const float *x, const float *y,
-                          const unsigned char *mask, int64_t row, float lr,
-                          float *loss) {
+PlaitStatus runRow(PlaitStep *step, const float *x, const float *y,
+                   const unsigned char *mask, int64_t row, float lr,
+                   float *loss) {
   PlaitTensor inputs[] = {{x, PLAIT_F32, 2, xShape},
                           {y, PLAIT_F32, 2, yShape},
                           {mask, PLAIT_BOOL, 1, maskShape},
@@ -77,16 +56,12 @@ static PlaitStatus runRow(PlaitStep *step, const float *x, const float *y,
   return plaitStepRun(step, inputs, 5, outputs, 2);
 }
 
-static PlaitStatus run(PlaitStep *step, const float *x, const float *y,
-                       const unsigned char *mask, float lr, float *loss) {
+PlaitStatus run(PlaitStep *step, const float *x, const float *y,
+                const unsigned char *mask, float lr, float *loss) {
   return runRow(step, x, y, mask, 0, lr, loss);
 }
 
-static const float w0[12] = {0.1f, -0.2f, 0.3f, 0.4f,  0.5f, -0.6f,
-                             0.7f, 0.8f,  0.9f, -1.0f, 1.1f, 1.2f};
-static const unsigned char bothRows[2] = {1, 1}, firstRow[2] = {1, 0};
-
-static void batch(int i, float x[6], float y[8]) {
+void batch(int i, float x[6], float y[8]) {
   for (int j = 0; j < 6; ++j)
     x[j] = (float)((i * 7 + j * 3) % 11) / 11 - 0.4f;
   for (int j = 0; j < 8; ++j)
@@ -272,142 +247,6 @@ static void readsOutputsAgain(void) {
     CHECK(plaitStepRead(step, ERRORS, error, sizeof error) == PLAIT_SUCCESS);
     CHECK(error[0] != 0 && error[4] == 0 && error[7] == 0);
   }
-  plaitStepDestroy(step);
-}
-
-/*--- Refusals -------------------------------------------------------------*/
-
-static void refusesToCompile(void) {
-  PlaitOptions options = PLAIT_OPTIONS_INIT;
-  PlaitStep *step = (PlaitStep *)text; /* must become null */
-  const char *bad = "func.func @step(%x: tensor<2xf32>) {\n  nonsense\n}";
-  REFUSES(plaitStepCreate(bad, strlen(bad), NULL, &step), PLAIT_NOT_COMPILED,
-          "step.mlir:2:3: error: ");
-  CHECK(step == NULL);
-  const char *empty = "func.func @f() { return }";
-  REFUSES(plaitStepCreate(empty, strlen(empty), NULL, &step),
-          PLAIT_NOT_COMPILED, "has no training step");
-  options.schedule = "sideways";
-  REFUSES(plaitStepCreate(text, length, &options, &step), PLAIT_NOT_COMPILED,
-          "unknown schedule 'sideways'; expected auto, baseline");
-  options = (PlaitOptions)PLAIT_OPTIONS_INIT;
-  options.entry = "other";
-  REFUSES(plaitStepCreate(text, length, &options, &step), PLAIT_NOT_COMPILED,
-          "has no training step @other");
-  options = (PlaitOptions)PLAIT_OPTIONS_INIT;
-  options.cpu = "abacus";
-  REFUSES(plaitStepCreate(text, length, &options, &step), PLAIT_NOT_COMPILED,
-          "unknown cpu 'abacus'");
-  /* A call that nothing in the process answers is found before the first run. */
-  const char *call =
-      "func.func private @nowhere()\n"
-      "func.func @step(%w: tensor<2xf32> {train.role = #train.param<\"w\">})\n"
-      "    -> (tensor<2xf32> {train.role = #train.next<\"w\">})\n"
-      "    attributes {train.step} {\n"
-      "  call @nowhere() : () -> ()\n"
-      "  %n = train.sgd ins(%w : tensor<2xf32>) outs(%w : tensor<2xf32>)"
-      " {lr = 0.1 : f64}\n"
-      "  return %n : tensor<2xf32>\n"
-      "}";
-  REFUSES(plaitStepCreate(call, strlen(call), NULL, &step), PLAIT_NOT_COMPILED,
-          "nowhere");
-  CHECK(step == NULL);
-}
-
-static void refusesNulls(void) {
-  PlaitStep *step = NULL;
-  PlaitSlot slot;
-  PlaitInfo info;
-  PlaitUpdate update;
-  PlaitTensor tensor = {w0, PLAIT_F32, 2, wShape};
-  float w[12];
-  REFUSES(plaitStepCreate(NULL, 0, NULL, &step), PLAIT_BAD_ARGUMENT, "'text'");
-  REFUSES(plaitStepCreate(text, length, NULL, NULL), PLAIT_BAD_ARGUMENT,
-          "'step' is null");
-  CHECK(plaitStepNumSlots(NULL) == 0 && plaitStepNumUpdates(NULL) == 0);
-  REFUSES(plaitStepSlot(NULL, 0, &slot), PLAIT_BAD_ARGUMENT, "'step'");
-  REFUSES(plaitStepWrite(NULL, 0, &tensor), PLAIT_BAD_ARGUMENT, "'step'");
-  REFUSES(plaitStepRead(NULL, 0, w, 4), PLAIT_BAD_ARGUMENT, "'step'");
-  REFUSES(plaitStepRun(NULL, NULL, 0, NULL, 0), PLAIT_BAD_ARGUMENT, "'step'");
-  REFUSES(plaitStepFlush(NULL), PLAIT_BAD_ARGUMENT, "'step'");
-  REFUSES(plaitStepInfo(NULL, &info), PLAIT_BAD_ARGUMENT, "'step'");
-  REFUSES(plaitStepUpdate(NULL, 0, &update), PLAIT_BAD_ARGUMENT, "'step'");
-  plaitStepDestroy(NULL);
-
-  step = compile("baseline");
-  REFUSES(plaitStepSlot(step, W, NULL), PLAIT_BAD_ARGUMENT, "'slot'");
-  REFUSES(plaitStepWrite(step, W, NULL), PLAIT_BAD_ARGUMENT, "'value'");
-  REFUSES(plaitStepRead(step, W, NULL, 48), PLAIT_BAD_ARGUMENT, "'data'");
-  REFUSES(plaitStepRun(step, NULL, 5, NULL, 0), PLAIT_BAD_ARGUMENT, "'inputs'");
-  REFUSES(plaitStepInfo(step, NULL), PLAIT_BAD_ARGUMENT, "'info'");
-  REFUSES(plaitStepUpdate(step, 0, NULL), PLAIT_BAD_ARGUMENT, "'update'");
-  tensor.data = NULL;
-  REFUSES(plaitStepWrite(step, W, &tensor), PLAIT_BAD_ARGUMENT, "data of 'w'");
-  tensor.shape = NULL;
-  REFUSES(plaitStepWrite(step, W, &tensor), PLAIT_BAD_ARGUMENT, "shape of 'w'");
-  plaitStepDestroy(step);
-}
-
-static void refusesWrongTensors(void) {
-  PlaitStep *step = compile("baseline");
-  PlaitSlot slot;
-  PlaitUpdate update;
-  float w[12];
-  REFUSES(plaitStepSlot(step, SLOTS, &slot), PLAIT_BAD_ARGUMENT, "no slot 11");
-  REFUSES(plaitStepUpdate(step, 1, &update), PLAIT_BAD_ARGUMENT, "no update 1");
-  REFUSES(plaitStepRead(step, W, w, 44), PLAIT_BAD_ARGUMENT,
-          "'w' has 48 bytes, not 44");
-  REFUSES(plaitStepRead(step, X, w, 24), PLAIT_BAD_ARGUMENT, "is an input");
-  PlaitTensor tensor = {w0, PLAIT_F32, 2, xShape};
-  REFUSES(plaitStepWrite(step, W, &tensor), PLAIT_BAD_ARGUMENT,
-          "'w' has type F32[2, 3], the step expects F32[4, 3]");
-  REFUSES(plaitStepWrite(step, X, &tensor), PLAIT_BAD_ARGUMENT, "not carried");
-  tensor.dtype = (PlaitDType)99;
-  REFUSES(plaitStepWrite(step, W, &tensor), PLAIT_BAD_ARGUMENT,
-          "unknown element type 99");
-  plaitStepDestroy(step);
-}
-
-static void refusesWrongInputs(void) {
-  PlaitStep *step = compile("baseline");
-  float x[6], y[8], lr = 0.1f, loss;
-  int64_t row = 0;
-  batch(0, x, y);
-  unsigned char mask[2] = {1, 3};
-  REFUSES(run(step, x, y, mask, lr, NULL), PLAIT_BAD_ARGUMENT,
-          "'mask': BOOL element 1 is the byte 3");
-  /* An index out of range would read foreign memory. */
-  REFUSES(runRow(step, x, y, bothRows, 3, lr, &loss), PLAIT_BAD_ARGUMENT,
-          "'row': ");
-  REFUSES(runRow(step, x, y, bothRows, -1, lr, &loss), PLAIT_BAD_ARGUMENT,
-          "used as an index");
-  PlaitTensor inputs[] = {{x, PLAIT_F32, 2, xShape},
-                          {y, PLAIT_F64, 2, yShape},
-                          {bothRows, PLAIT_BOOL, 1, maskShape},
-                          {&row, PLAIT_I64, 0, NULL},
-                          {&lr, PLAIT_F32, 0, NULL}};
-  REFUSES(plaitStepRun(step, inputs, 5, NULL, 0), PLAIT_BAD_ARGUMENT,
-          "'y' has type F64[2, 4], the step expects F32[2, 4]");
-  REFUSES(plaitStepRun(step, inputs, 3, NULL, 0), PLAIT_BAD_ARGUMENT,
-          "takes 5 inputs, not 3");
-  inputs[1].dtype = PLAIT_F32;
-  void *outputs[] = {NULL, NULL};
-  REFUSES(plaitStepRun(step, inputs, 5, outputs, 1), PLAIT_BAD_ARGUMENT,
-          "gives 2 outputs, not 1");
-  REFUSES(plaitStepRun(step, inputs, 5, NULL, 2), PLAIT_BAD_ARGUMENT,
-          "'outputs'");
-  /* A refused call has not run. */
-  float count = -1, other;
-  CHECK(plaitStepRead(step, COUNT, &count, sizeof count) == PLAIT_SUCCESS);
-  CHECK(count == 0);
-  CHECK(plaitStepRun(step, inputs, 5, outputs, 2) == PLAIT_SUCCESS);
-  CHECK(plaitStepRun(step, inputs, 5, NULL, 0) == PLAIT_SUCCESS);
-  CHECK(plaitStepRead(step, COUNT, &count, sizeof count) == PLAIT_SUCCESS);
-  CHECK(count == 2);
-  /* The last row of the table is a row. */
-  CHECK(runRow(step, x, y, bothRows, 0, 0, &loss) == PLAIT_SUCCESS);
-  CHECK(runRow(step, x, y, bothRows, 2, 0, &other) == PLAIT_SUCCESS);
-  CHECK(fabsf(other - loss - 1.5f) < 1e-5f);
   plaitStepDestroy(step);
 }
 
