@@ -52,7 +52,7 @@ static FailureOr<Slot> makeSlot(FunctionOpInterface step, Kind kind,
   if (!tensor || !tensor.hasStaticShape() || !dtype)
     return step.emitError("'")
            << name << "' has type " << type
-           << "; plait-run takes tensors of static shape of f32, f64, i64, "
+           << "; a step takes tensors of static shape of f32, f64, i64, "
               "i32, i16, i8 or i1";
   return Slot{kind, std::move(name), *dtype,
               runtime::Shape(tensor.getShape().begin(),
@@ -155,5 +155,5 @@ FailureOr<FunctionOpInterface> run::findEntry(ModuleOp module, StringRef name) {
     return diag << "has no training step: no function with 'train.step' gives "
                    "the next value of a parameter";
   return diag << "has " << found.size()
-              << " training steps; choose one with --entry-point";
+              << " training steps; choose one by name (--entry-point)";
 }

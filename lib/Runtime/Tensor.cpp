@@ -155,10 +155,14 @@ Expected<HostTensor> HostTensor::clone() const {
 }
 
 Status checkElements(const HostTensor &tensor) {
-  if (tensor.dtype != DType::Bool)
+  return checkElements(tensor.dtype, tensor.data.data(), tensor.data.size());
+}
+
+Status checkElements(DType dtype, const void *elements, uint64_t size) {
+  if (dtype != DType::Bool)
     return Status::success();
-  const uint8_t *bytes = tensor.data.data();
-  for (size_t i = 0; i < tensor.data.size(); ++i)
+  const auto *bytes = static_cast<const uint8_t *>(elements);
+  for (uint64_t i = 0; i < size; ++i)
     if (bytes[i] > 1)
       return Error{"BOOL element " + std::to_string(i) + " is the byte " +
                    std::to_string(bytes[i]) + ", expected 0 or 1"};

@@ -122,6 +122,9 @@ struct HostTensor {
 /// dtypes have no invalid bytes.
 Status checkElements(const HostTensor &tensor);
 
+/// The same of `size` bytes anywhere.
+Status checkElements(DType dtype, const void *elements, uint64_t size);
+
 } // namespace plait::runtime
 
 #endif // PLAIT_RUNTIME_TENSOR_H

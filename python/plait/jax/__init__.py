@@ -3,6 +3,7 @@
 """Import a JAX training step: `plait.jax.export_step`."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -27,11 +28,12 @@ except (AttributeError, ImportError) as error:
 
 from plait.jax.boundary import from_boundary, to_boundary
 from plait.jax.carry import match_carried
+from plait.jax.compile import JaxStep, compile  # noqa: A004
 from plait.jax.objects import Objects
 from plait.jax.roles import assign_roles, find_parameters
 from plait.jax.tree import Tree, arguments, leaf_name, results
 
-__all__ = ["export_step"]
+__all__ = ["JaxStep", "compile", "export_step"]
 
 
 def export_step(
@@ -75,6 +77,37 @@ def export_step(
             names the op, and where in the code of the step it is.
         TypeError, ValueError: the arguments do not fit together.
     """
+    return import_step(step, example_args, carry, params).exported
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An exported step with the trees that its tensors are the leaves of.
+
+    Attributes:
+        exported: the step.
+        taken: its arguments.
+        returned: its results, as shapes.
+        carried: for each carried argument, by index, the key of its next value
+            among the results.
+        tensors: for each leaf of the arguments that is carried, its name in
+            `exported.tensors`; None for an input.
+    """
+
+    exported: ExportedStep
+    taken: list[Tree]
+    returned: list[Tree]
+    carried: dict[int, Hashable]
+    tensors: list[str | None]
+
+
+def import_step(
+    step: Callable[..., Any],
+    example_args: Sequence[Any],
+    carry: Mapping[int | str, Hashable] | None,
+    params: int | str | Sequence[int | str] | None,
+) -> Imported:
+    """What `export_step` does, and the trees."""
     objects = Objects(example_args)
     example_args = objects.split(example_args)
     taken = arguments(step, example_args)
@@ -89,11 +122,12 @@ def export_step(
         for tree in taken
         for leaf in tree.leaves
     ]
-    return ExportedStep(
+    exported = ExportedStep(
         text,
         {name: value for name, value in zip(roles.tensors, values) if name},
         {name: value for name, value in zip(roles.inputs, values) if name},
     )
+    return Imported(exported, taken, returned, carried, roles.tensors)
 
 
 def _trace(

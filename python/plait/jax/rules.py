@@ -18,6 +18,7 @@ from jax._src.random import threefry2x32
 
 from plait.jax import loops
 from plait.jax.pooling import select_and_scatter_add
+from plait.jax.products import is_mergeable, merged
 from plait.jax.scatter import scatter
 
 _SCATTERS = (
@@ -56,6 +57,14 @@ def _reduction(primitive: Any) -> Any:
     return rule
 
 
+def _product(ctx: Any, left: Any, right: Any, *, dimension_numbers: Any, **params: Any) -> Any:
+    """jax's rule, for as few dimensions as it can be."""
+    rule = jax_mlir._platform_specific_lowerings["cpu"][lax.dot_general_p].rule
+    if is_mergeable(ctx.avals_in[0].ndim, ctx.avals_in[1].ndim, dimension_numbers):
+        rule = _of(merged)
+    return rule(ctx, left, right, dimension_numbers=dimension_numbers, **params)
+
+
 def _max_pool_gradient(
     ctx: Any, *args: Any, window_dimensions: Sequence[int], window_strides: Sequence[int], **params: Any
 ) -> Any:
@@ -75,6 +84,7 @@ LOWERING_RULES = (
     (conditionals.cond_p, loops.cond),
     # For the CPU jax lowers it to a loop, of scalars that are not signless.
     (threefry2x32.threefry2x32_p, threefry2x32._threefry2x32_lowering_rule),
+    (lax.dot_general_p, _product),
     (_POOL_GRADIENT, _max_pool_gradient),
     *((primitive, _of(scatter)) for primitive in _SCATTERS),
     *((primitive, _reduction(primitive)) for primitive in _REDUCTIONS),

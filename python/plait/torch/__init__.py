@@ -27,12 +27,13 @@ from plait.torch.checks import (
     trained_parameters,
 )
 from plait.torch.clipping import Clipping
+from plait.torch.compile import TorchStep, compile  # noqa: A004
 from plait.torch.lowering import lower
 from plait.torch.optimizers import has_named_op, optimizer_ops
 from plait.torch.randomness import RNG, initial_state
 from plait.torch.traced_optimizer import States, initial_states, trace_update
 
-__all__ = ["export_step"]
+__all__ = ["TorchStep", "compile", "export_step"]
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -77,7 +78,7 @@ def export_step(
             one target `y` (several `y0`, `y1`, ...).
         num_targets: how many of the last example inputs are targets.
         lr_input: make the learning rate an input, `lr`, of shape [], for use
-            with a scheduler. Groups whose rates differ get `lr.0`, `lr.1`, ...
+            with a scheduler. Several groups get `lr.0`, `lr.1`, ...
         clip_grad_norm: clip_grad_norm_'s `max_norm`, over the gradients of all
             parameters that the step trains.
         clip_norm_type: clip_grad_norm_'s `norm_type`.
@@ -169,7 +170,7 @@ def _rates(
 ) -> dict[int, tuple[str, float]]:
     """The input that holds the learning rate of each group, and its value."""
     known = set(trained.values())
-    groups = {}
+    groups: dict[int, float] = {}
     for i, group in enumerate(optimizer.param_groups):
         if known.isdisjoint(group["params"]):
             continue
@@ -177,7 +178,8 @@ def _rates(
             name = type(optimizer).__name__
             raise UnsupportedError(f"{name} has no 'lr': lr_input must be False")
         groups[i] = float(group["lr"])
-    if len(set(groups.values())) == 1:
+    # Not by value: rates that are equal now may not stay so.
+    if len(groups) == 1:
         return {i: ("lr", rate) for i, rate in groups.items()}
     return {i: (f"lr.{i}", rate) for i, rate in groups.items()}
 

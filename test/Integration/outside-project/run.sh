@@ -32,6 +32,8 @@ if grep -q 'train.cluster' "$work/doc/out"; then
   echo "the document's program leaves clusters" >&2
   exit 1
 fi
+"$work/build/outside-c" "$here/../../../examples/mlp.mlir" forward >"$work/out"
+grep -qx 'loss 0' "$work/out"
 # The installed plugin and tools run from where they are.
 "$work/prefix/bin/plait-opt" --version | grep -q Plait
 test -e "$work/prefix/lib/plait-plugin.so"

@@ -1,0 +1,156 @@
+# Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`plait.jax.compile` beside the jitted step, in the same loop."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax", reason="JAX is not installed: nothing to compile")
+optax = pytest.importorskip("optax", reason="optax is not installed: nothing to compile")
+pytest.importorskip("plait._plait", reason="plait._plait is not built: NOT verified")
+
+import jax.numpy as jnp  # noqa: E402
+
+import plait.jax  # noqa: E402
+
+BATCH, STEPS, LR = 8, 20, 1e-3
+TX = optax.adamw(LR, weight_decay=0.1)
+
+
+def start():
+    keys = jax.random.split(jax.random.key(0), 2)
+    params = {
+        "fc1": {"w": 0.2 * jax.random.normal(keys[0], (20, 33)), "b": jnp.full(33, 0.1)},
+        "fc2": {"w": 0.2 * jax.random.normal(keys[1], (33, 5)), "b": jnp.full(5, 0.1)},
+    }
+    # As after some steps: no square near zero, where Adam magnifies rounding.
+    state = jax.tree.map(lambda x: x + jnp.asarray(3 if x.dtype == jnp.int32 else 0.1, x.dtype),
+                         TX.init(params))  # fmt: skip
+    return params, state
+
+
+def train_step(params, opt_state, x, y):
+    def loss_fn(params):
+        hidden = jax.nn.relu(x @ params["fc1"]["w"] + params["fc1"]["b"])
+        logits = hidden @ params["fc2"]["w"] + params["fc2"]["b"]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    loss, grads = jax.value_and_grad(loss_fn)(params)
+    updates, opt_state = TX.update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state, loss
+
+
+def batches(count=STEPS, seed=1):
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        yield (
+            generator.standard_normal((BATCH, 20), np.float32),
+            generator.integers(0, 5, BATCH, dtype=np.int32),
+        )
+
+
+@cache
+def imported():
+    return plait.jax.import_step(train_step, (*start(), *next(batches())), None, None)
+
+
+def compiled(**options):
+    """`plait.jax.compile` of the step; the import is done once."""
+    return plait.jax.JaxStep(imported(), **options)
+
+
+def reference(params, opt_state, count=STEPS, seed=1):
+    jitted, losses = jax.jit(train_step), []
+    for x, y in batches(count, seed):
+        params, opt_state, loss = jitted(params, opt_state, x, y)
+        losses.append(float(loss))
+    return params, opt_state, losses
+
+
+def compare(got, expected, steps):
+    """Within 1e-3 of what the learning rate moves a parameter in all steps;
+    states within 1e-3 of their size."""
+    assert jax.tree.structure(got) == jax.tree.structure(tuple(expected))
+    for i, tolerance in enumerate((lambda _: 1e-3 * LR * steps, lambda v: 1e-3 * abs(v).max())):
+        for mine, theirs in zip(jax.tree.leaves(got[i]), jax.tree.leaves(expected[i])):
+            assert isinstance(mine, jax.Array)
+            assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
+            theirs = np.asarray(theirs)
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=tolerance(theirs))
+
+
+@pytest.mark.parametrize("schedule", ["baseline", "backward", "forward"])
+def test_loop(schedule):
+    *expected, expected_losses = reference(*start())
+    step = compiled(schedule=schedule)
+    losses = []
+    for x, y in batches():
+        loss = step(x, jnp.asarray(y))
+        assert isinstance(loss, jax.Array) and loss.shape == ()
+        losses.append(float(loss))
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-4)
+    moved = jax.tree.map(lambda a, b: float(abs(a - b).max()), step.carried()[0], start()[0])
+    assert min(jax.tree.leaves(moved)) > 10 * 1e-3 * LR * STEPS
+    compare(step.carried(), expected, STEPS)
+    # On with JAX from what was carried, and back.
+    *after, _ = reference(*step.carried(), 5, seed=2)
+    for x, y in batches(5, seed=2):
+        step(x, y)
+    compare(step.carried(), after, 5)
+    step.load_carried(*start())
+    assert [float(step(x, y)) for x, y in batches()] == losses
+
+
+def test_compile_is_import_and_step():
+    step = plait.jax.compile(train_step, (*start(), *next(batches())), schedule="forward")
+    other = compiled(schedule="backward")
+    for x, y in batches(4):
+        assert step(x, y) == other(x, y)
+    assert step.schedule == "forward" and step.report()["steps"] == 4
+    assert set(step.state_dict()) == {"fc1.w", "fc1.b", "fc2.w", "fc2.b", "opt_state.0.count"}
+    assert "state.fc1.w.mu" in step.optimizer_state_dict()
+    step.load_state_dict(other.state_dict())
+    with pytest.raises(plait.CompileError, match="unknown schedule"):
+        compiled(schedule="sideways")
+
+
+def test_wrong_arguments():
+    step = compiled()
+    x, y = next(batches())
+    with pytest.raises(ValueError, match=r"takes 2 arguments \(x, y\), not 3"):
+        step(x, y, y)
+    with pytest.raises(ValueError, match=r"input 'x' has shape \[5, 20\].*\[8, 20\]"):
+        step(x[:5], y[:5])
+    with pytest.raises(TypeError, match="input 'y' is float32, the step was compiled for int32"):
+        step(x, x[:, 0])
+    with pytest.raises(TypeError, match="argument 'y' is PyTreeDef"):
+        step(x, {"labels": y})
+    with pytest.raises(ValueError, match=r"carries 2 arguments \(params, opt_state\)"):
+        step.load_carried(start()[0])
+    assert step.report()["steps"] == 0
+    # As jit does: numpy's int64 labels become int32.
+    assert step(x, y.astype(np.int64)) == compiled()(x, y)
+
+
+def test_keys_numbers_and_dicts():
+    """Random keys and Python numbers go in, a dict of trees comes out."""
+
+    def step(w, key, scale, batch):
+        noise = jax.random.normal(key, w.shape)
+        loss, grad = jax.value_and_grad(lambda w: jnp.sum((w * batch["x"] + noise) ** 2))(w)
+        return {"w": w - 0.1 * scale * grad, "loss": loss, "extra": {"noise": noise, "n": 3}}
+
+    w = jnp.arange(4, dtype=jnp.float32)
+    example = (w, jax.random.key(0), 0.5, {"x": jnp.ones(4)})
+    mine = plait.jax.compile(step, example, carry={"w": "w"})
+    for seed, scale in ((1, 0.5), (2, 1), (3, np.float32(0.25))):
+        key, batch = jax.random.key(seed), {"x": np.full(4, seed, np.float32)}
+        expected = jax.jit(step)(w, key, scale, batch)
+        got = mine(key, scale, batch)
+        w = expected.pop("w")
+        assert jax.tree.structure(got) == jax.tree.structure(expected)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected)):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(mine.carried()[0], w, rtol=1e-5, atol=1e-6)
