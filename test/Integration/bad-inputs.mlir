@@ -12,16 +12,16 @@
 // GOOD: code 0
 
 // RUN: %{run} | FileCheck %s --check-prefix=NONE
-// NONE: no tensor named 'x' in the inputs (f32[4, 8] or more rows); give it by --inputs or --input, or use --random-inputs
+// NONE: no tensor named 'x' in the inputs (F32[4, 8] or more rows); give it by --inputs or --input, or use --random-inputs
 // NONE: code 2
 // RUN: %{data} drop=fc2.weight
 // RUN: %{exit} | FileCheck %s --check-prefix=PARAM
-// PARAM: no tensor named 'fc2.weight' in the inputs (f32[3, 5]); give it by --inputs or --input, or use --random-inputs
+// PARAM: no tensor named 'fc2.weight' in the inputs (F32[3, 5]); give it by --inputs or --input, or use --random-inputs
 // PARAM: code 2
 // RUN: bash %t/exit.sh plait-run %S/Inputs/step.mlir --compare --inputs=%t/data.safetensors | FileCheck %s --check-prefix=PARAM
 // RUN: %{data} drop=lr
 // RUN: %{exit} | FileCheck %s --check-prefix=RATE
-// RATE: no tensor named 'lr' in the inputs (f32[] or a vector); give it
+// RATE: no tensor named 'lr' in the inputs (F32[] or a vector); give it
 // RATE: code 2
 
 // Files.
@@ -61,23 +61,23 @@
 // Shapes and types.
 // RUN: %{data} shape=fc2.weight:5,3
 // RUN: %{exit} | FileCheck %s --check-prefix=SHAPE
-// SHAPE: error: 'fc2.weight' has type f32[5, 3], the step expects f32[3, 5]{{$}}
+// SHAPE: error: 'fc2.weight' has type F32[5, 3], the step expects F32[3, 5]{{$}}
 // SHAPE: code 2
 // RUN: %{data} type=fc2.weight:float64
 // RUN: %{exit} | FileCheck %s --check-prefix=TYPE
-// TYPE: error: 'fc2.weight' has type f64[3, 5], the step expects f32[3, 5]{{$}}
+// TYPE: error: 'fc2.weight' has type F64[3, 5], the step expects F32[3, 5]{{$}}
 // TYPE: code 2
 // RUN: %{data} shape=x:14,9
 // RUN: %{exit} | FileCheck %s --check-prefix=COLUMNS
-// COLUMNS: input 'x': expected f32[4, 8] or the same with more rows, got f32[14, 9]
+// COLUMNS: input 'x': expected F32[4, 8] or the same with more rows, got F32[14, 9]
 // COLUMNS: code 2
 // RUN: %{data} shape=x:3,8
 // RUN: %{exit} | FileCheck %s --check-prefix=FEW
-// FEW: input 'x': expected f32[4, 8] or the same with more rows, got f32[3, 8]
+// FEW: input 'x': expected F32[4, 8] or the same with more rows, got F32[3, 8]
 // FEW: code 2
 // RUN: %{data} type=y:float64
 // RUN: %{exit} | FileCheck %s --check-prefix=INPUT-TYPE
-// INPUT-TYPE: input 'y': expected f32[4, 3], got f64[14, 3]: types are not converted silently, use a.astype(np.float32)
+// INPUT-TYPE: input 'y': expected F32[4, 3], got F64[14, 3]: types are not converted silently, use a.astype(np.float32)
 // INPUT-TYPE: code 2
 // RUN: %{data} shape=x:15,8
 // RUN: %{exit} | FileCheck %s --check-prefix=ROWS

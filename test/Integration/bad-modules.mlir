@@ -28,9 +28,9 @@
 // ENTRY: has no training step @train
 // ENTRY: code 2
 // RUN: cp %S/Inputs/step.mlir %t/edited.mlir
-// RUN: sed -n '/^func.func @step/,/^}/s/@step/@other/p; /^func.func @step/,/^}/{/@step/!p}' %S/Inputs/step.mlir >> %t/edited.mlir
+// RUN: sed -n '/^func.func @step/,/^}/{s/@step/@other/;p}' %S/Inputs/step.mlir >> %t/edited.mlir
 // RUN: %{step} | FileCheck %s --check-prefix=TWO
-// TWO: has 2 training steps; choose one with --entry-point
+// TWO: has 2 training steps; choose one by name (--entry-point)
 // TWO: code 2
 // RUN: %{step} --entry-point=other | FileCheck %s --check-prefix=CHOSEN
 // RUN: %{step} -e step | FileCheck %s --check-prefix=CHOSEN
@@ -58,7 +58,7 @@
 // EVAL-STEP: --eval=@step: the function changes parameters or states; an evaluation only reads them
 // EVAL-STEP: code 2
 // RUN: %{step} --eval=@eval | FileCheck %s --check-prefix=EVAL-DATA
-// EVAL-DATA: no tensor named 'x' in the inputs (f32[4, 8] or more rows); give it by --eval-inputs
+// EVAL-DATA: no tensor named 'x' in the inputs (F32[4, 8] or more rows); give it by --eval-inputs
 // EVAL-DATA: code 2
 // RUN: sed '/@eval/,$s/ attributes {train.step}//' %S/Inputs/step.mlir > %t/edited.mlir
 // RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-PLAIN
@@ -66,9 +66,9 @@
 // EVAL-PLAIN: code 2
 // RUN: sed '/@eval/,$s/fc1.weight/fc3.weight/' %S/Inputs/step.mlir > %t/edited.mlir
 // RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-PARAM
-// EVAL-PARAM: --eval=@eval: reads 'fc3.weight' as f32[5, 8], which the step does not have
+// EVAL-PARAM: --eval=@eval: reads 'fc3.weight' as F32[5, 8], which the step does not have
 // EVAL-PARAM: code 2
 // RUN: sed '/@eval/,$s/fc1.weight/fc2.weight/' %S/Inputs/step.mlir > %t/edited.mlir
 // RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-SHAPE
-// EVAL-SHAPE: --eval=@eval: reads 'fc2.weight' as f32[5, 8], but the step has it as f32[3, 5]
+// EVAL-SHAPE: --eval=@eval: reads 'fc2.weight' as F32[5, 8], but the step has it as F32[3, 5]
 // EVAL-SHAPE: code 2

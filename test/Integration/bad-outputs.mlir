@@ -54,3 +54,11 @@
 // RUN: %{exit} -n 1 --log=/dev/full | %{early} --check-prefix=LOG-FULL
 // LOG-FULL: error: cannot write /dev/full: No space left on device
 // LOG-FULL: code 2
+// While training: it goes on, and is saved.
+// RUN: ln -s /dev/full %t/full.jsonl
+// RUN: %{exit} -n 3 --log=%t/full.jsonl --save=%t/kept | FileCheck %s --check-prefix=LOG-LATER
+// LOG-LATER: error: cannot write {{.*}}full.jsonl: No space left on device
+// LOG-LATER-NOT: error
+// LOG-LATER: backward: 3 steps
+// LOG-LATER: code 2
+// RUN: test -e %t/kept/model.safetensors

@@ -29,4 +29,6 @@
 // RUN: not cmp -s %t/cut/model.safetensors %t/whole/model.safetensors
 
 // Without --save there is nothing to save, and the code is the same.
-// RUN: %{interrupt} %t/log.jsonl 20 %{train} -n 100000000 --log=%t/log.jsonl | FileCheck %s
+// RUN: %{interrupt} %t/log.jsonl 20 %{train} -n 100000000 --log=%t/log.jsonl | FileCheck %s --check-prefix=UNSAVED
+// UNSAVED: backward: {{[0-9]+}} steps, {{.*}} loss
+// UNSAVED: code 130

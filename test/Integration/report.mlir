@@ -37,12 +37,12 @@
 // An update that the policy cannot place says so: here a learning rate that
 // depends on both gradients.
 // RUN: plait-run %s --random-inputs -n 2 --schedule=auto --report=%t/refused.json --print-schedule | FileCheck %s --check-prefix=REFUSED
+// REFUSED: v            backward   one nest  gradient 0 bytes
 // REFUSED: w.long.name  baseline   alone     gradient 64 bytes
 // REFUSED: u            baseline   alone     gradient 64 bytes
-// REFUSED: v            backward   one nest  gradient 0 bytes
 // RUN: %{check} %t/refused.json -- \
-// RUN:   "[u['placement'] for u in a['updates']] == ['baseline', 'baseline', 'backward']" \
-// RUN:   "'depends on the gradients of 1 other parameter; it stays after them (policy=forward can place it)' in a['updates'][0]['reason']"
+// RUN:   "[u['placement'] for u in a['updates']] == ['backward', 'baseline', 'baseline']" \
+// RUN:   "'depends on the gradients of 1 other parameter; it stays after them (policy=forward can place it)' in a['updates'][1]['reason']"
 
 // Losses that are no numbers are null, and the first has its step, counted over
 // all resumes.

@@ -56,7 +56,9 @@ private:
 ReasonCollector::ReasonCollector(MLIRContext &context)
     : shared(std::make_shared<Shared>()) {
   remark::RemarkCategories categories;
-  categories.all = "train-(place|backward-fusion|forward-fusion)";
+  // `all` alone enables no kind.
+  categories.passed = "train-(place|backward-fusion|forward-fusion)";
+  categories.missed = categories.passed;
   // It fails only where the context has an engine: see the class comment.
   (void)remark::enableOptimizationRemarks(
       context, std::make_unique<Streamer>(shared),

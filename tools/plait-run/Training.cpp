@@ -77,7 +77,8 @@ private:
   int evaluate();
   void printSummary();
   int writeReport();
-  int writeLog();
+  void writeLog();
+  int giveUpLog();
 
   const RunOptions &options;
   Session &session;
@@ -88,6 +89,7 @@ private:
   Trace trace;
   Evaluation::Metrics metrics;
   std::FILE *log = nullptr;
+  bool logFailed = false;
 };
 } // namespace
 
@@ -105,14 +107,24 @@ int Training::openLog() {
                 "cannot write " + options.log + ": " + std::strerror(errno));
   // A line a step, so that others can follow.
   std::setvbuf(log, nullptr, _IOLBF, BUFSIZ);
-  if (!llvm::StringRef(options.log).ends_with(".jsonl"))
-    std::fprintf(log, "step,loss,ms\n");
+  if (!llvm::StringRef(options.log).ends_with(".jsonl") &&
+      std::fprintf(log, "step,loss,ms\n") < 0)
+    return giveUpLog();
   return kOk;
 }
 
-int Training::writeLog() {
+int Training::giveUpLog() {
+  int error = errno;
+  std::fclose(log);
+  log = nullptr;
+  logFailed = true;
+  return fail(options,
+              "cannot write " + options.log + ": " + std::strerror(error));
+}
+
+void Training::writeLog() {
   if (!log)
-    return kOk;
+    return;
   bool json = llvm::StringRef(options.log).ends_with(".jsonl");
   char loss[32] = "null";
   if (std::isfinite(trace.losses.back()))
@@ -122,10 +134,9 @@ int Training::writeLog() {
       json ? "{\"step\": %llu, \"loss\": %s, \"ms\": %.4f}\n"
            : "%llu,%s,%.4f\n",
       (unsigned long long)feed.cursor().step, loss, trace.ms.back());
+  // The training is worth more than its log: it goes on, the exit code tells.
   if (written < 0)
-    return fail(options,
-                "cannot write " + options.log + ": " + std::strerror(errno));
-  return kOk;
+    giveUpLog();
 }
 
 /// What a run that diverged leaves behind.
@@ -206,8 +217,7 @@ int Training::runStep(Progress &progress) {
   bool eval = options.evalEvery && step % options.evalEvery == 0;
   if (eval || (options.checkFinite && !std::isfinite(trace.losses.back())))
     progress.clear();
-  if (int code = writeLog())
-    return code;
+  writeLog();
   if (int code = checkLoss())
     return code;
   if (save)
@@ -261,7 +271,9 @@ int Training::finish(int code) {
   if (!options.report.empty())
     if (int status = writeReport())
       return status;
-  return code == kOk && interrupted ? int(kInterrupted) : code;
+  if (code != kOk)
+    return code;
+  return interrupted ? kInterrupted : logFailed ? kUsage : kOk;
 }
 
 /// A table as wide as its longest name.

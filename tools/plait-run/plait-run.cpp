@@ -16,6 +16,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -38,11 +39,18 @@ int main(int argc, char **argv) {
   registerAllExtensions(registry);
   registry.insert<train::TrainDialect>();
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false); // a message, not the whole module
   ReasonCollector reasons(context);
+  // Opened here for the system's reason; the parser has none.
+  std::string error;
+  std::unique_ptr<llvm::MemoryBuffer> file =
+      openInputFile(options->file, &error);
+  if (!file)
+    return fail(*options, error);
   llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
   SourceMgrDiagnosticHandler handler(sources, &context);
-  OwningOpRef<ModuleOp> module =
-      parseSourceFile<ModuleOp>(options->file, sources, &context);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return kUsage;
   Tensors tensors;
