@@ -10,7 +10,8 @@
 |* A step owns its parameters, states, buffers and pending updates. They are
 |* copied in by plaitStepWrite and out by plaitStepRead; what is pending under
 |* the schedule `forward` is applied first, so that nobody sees an old value.
-|* Inputs stay the caller's and are not copied. docs/ABI.md has an example.
+|* Inputs stay the caller's and are not copied.
+|* test/Integration/outside-project/train.c is an example.
 |*
 |* Calls on one step wait for each other; steps are independent, and may run in
 |* several threads at once. No exception leaves these functions; running out of

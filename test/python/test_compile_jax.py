@@ -154,3 +154,38 @@ def test_keys_numbers_and_dicts():
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected)):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(mine.carried()[0], w, rtol=1e-5, atol=1e-6)
+
+
+def test_nnx_objects():
+    """Compiled from objects, which stay as they are; their states come back."""
+    nnx = pytest.importorskip("flax.nnx", reason="flax is not installed: NOT verified")
+
+    class Model(nnx.Module):
+        def __init__(self, seed):
+            rngs = nnx.Rngs(seed)
+            self.fc1 = nnx.Linear(8, 16, rngs=rngs)
+            self.fc2 = nnx.Linear(16, 1, rngs=rngs)
+
+        def __call__(self, x):
+            return self.fc2(jax.nn.relu(self.fc1(x)))
+
+    def step(model, optimizer, x, y):
+        loss, grads = nnx.value_and_grad(lambda m: ((m(x) - y) ** 2).mean())(model)
+        optimizer.update(model, grads)
+        return loss
+
+    model = Model(0)
+    optimizer = nnx.Optimizer(model, optax.adam(LR), wrt=nnx.Param)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((4, 8), np.float32), rng.standard_normal((4, 1), np.float32)
+    mine = plait.jax.compile(step, (model, optimizer, x, y))
+    losses = [float(mine(x, y)) for _ in range(5)]
+    expected = [float(nnx.jit(step)(model, optimizer, x, y)) for _ in range(5)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    other = Model(1)
+    nnx.update(other, mine.carried()[0])
+    np.testing.assert_allclose(
+        other.fc1.kernel[...], model.fc1.kernel[...], rtol=0, atol=5 * LR * 1e-3
+    )
+    mine.load_carried(*mine.carried())
+    assert float(mine(x, y)) == pytest.approx(float(step(model, optimizer, x, y)), rel=1e-5)
