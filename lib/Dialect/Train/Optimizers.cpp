@@ -319,10 +319,13 @@ DecomposedUpdate AdamOp::decomposeOperation(OpBuilder &builder) {
         return e.div(rate(*this, e, wide),
                      biasCorrection(e, beta1, wide.back()));
       });
-  Value root2 = scalar(b, step, [&](Expr e, SmallVector<Value> wide) {
-    return e.sqrt(biasCorrection(e, beta2, wide.back()));
+  // Its reciprocal, in double precision, and then a product for each element:
+  // a division would take as long as the square root beside it.
+  Value inverseRoot2 = scalar(b, step, [&](Expr e, SmallVector<Value> wide) {
+    Value root = e.sqrt(biasCorrection(e, beta2, wide.back()));
+    return e.div(e.constant(1, root.getType()), root);
   });
-  SmallVector<Value> ins = {getInputs().front(), stepSize, root2};
+  SmallVector<Value> ins = {getInputs().front(), stepSize, inverseRoot2};
   if (decoupled)
     ins.push_back(scalar(
         b, rateOperands(*this), [&](Expr e, SmallVector<Value> wide) {
@@ -341,7 +344,7 @@ DecomposedUpdate AdamOp::decomposeOperation(OpBuilder &builder) {
         Value variance = v;
         if (getAmsgrad())
           variance = arith::MaximumFOp::create(e.b, out[3], v);
-        Value denom = e.offset(e.div(e.sqrt(variance), in[2]),
+        Value denom = e.offset(e.mul(e.sqrt(variance), in[2]),
                                getEps().convertToDouble());
         SmallVector<Value> result = {
             e.sub(param, e.mul(in[1], e.div(m, denom))), m, v};
