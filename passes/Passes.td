@@ -353,6 +353,32 @@ def TrainExpandCopies : Pass<"train-expand-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def TrainLowerConvolutions : Pass<"train-lower-convolutions"> {
+  let summary = "Lower bufferized convolutions to copies and products of tiles";
+  let description = [{
+    Replaces each f32 convolution on static-shape memrefs by loops over tiles of
+    the output (`scf.forall`) and of the reduction (`scf.for`). A tile copies
+    the elements of the input that it needs to a matrix, and is the product of
+    the filter and that matrix, which `train-lower-contractions` lowers.
+
+    Any layout of input and output will do; strides, dilations and groups, too.
+    In the filter, the output channels must be the first or the last dimension
+    behind the groups. Each element of the output is one chain of multiply-adds
+    in the order of the filter's dimensions, whatever the tiles are.
+
+    A tile of several images whose output channels lie between images and pixels
+    (NCHW) is computed in a buffer of its own, and copied.
+
+    Depthwise convolutions, other element types and dynamic shapes are left as
+    they are, with a remark that gives the reason.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect",
+  ];
+}
+
 def TrainLowerContractions : Pass<"train-lower-contractions"> {
   let summary = "Lower bufferized contractions to packed register-tiled loops";
   let description = [{

@@ -69,6 +69,8 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(createCSEPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(plait::createTrainFinalizeAbi());
+  // Before buffers are placed, for it makes some.
+  pm.addPass(plait::createTrainLowerConvolutions());
   pm.addPass(plait::createTrainPlanArena());
 }
 

@@ -11,6 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ConvolutionPlan.h"
+
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -38,6 +40,7 @@ static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
                         int64_t minElements) {
   if (op->getParentOfType<LoopLikeOpInterface>() ||
       linalg::isaContractionOpInterface(op) || op->getNumResults() == 0 ||
+      plait::becomesProducts(op) ||
       isa<linalg::FillOp>(op)) // a product's fill folds into its lowering
     return;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();

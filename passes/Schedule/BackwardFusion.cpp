@@ -18,6 +18,7 @@
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Remarks.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -74,6 +75,12 @@ fusableProducer(Value value, UpdateOpInterface update,
   }
   if (!usedOnlyBy(producer, members)) {
     reason = "has other users";
+    return {};
+  }
+  // Its sums are over images and pixels, which cost far more than what the
+  // gradient's bytes would save, and each panel would gather the input anew.
+  if (linalg::isaConvolutionOpInterface(producer)) {
+    reason = "is made by a convolution";
     return {};
   }
   return producer;

@@ -6,7 +6,8 @@ All losses are compared, all parameters, all buffers. A parameter may differ by
 1e-3 of the farthest that one of its elements has moved (sums in another order,
 added up over the steps), and must have moved by more than the floor: 1e-6 of
 lr * steps, for gradients that are zero but for rounding, and 4 ulps. What is
-known not to move (a bias before batch-norm) is named in `still`.
+known not to move (a bias before batch-norm) is named in `still`, and may differ by
+10 floors: rounding moves it.
 """
 
 from collections.abc import Callable, Sequence
@@ -121,7 +122,10 @@ def compare_tensors(
             continue
         moved = np.abs(value - start).max(initial=0)
         floor = 1e-6 * reach + 4 * np.spacing(np.abs(value).max(initial=0))
-        if name in names and name not in still:
+        if name in still:
+            # Moved by rounding alone, which depends on the order of sums.
+            floor *= 10
+        elif name in names:
             assert moved > 100 * floor, f"{name} has not moved: {moved}"
         allowed = tolerance * moved + floor
         assert np.abs(result - value).max(initial=0) <= allowed, (

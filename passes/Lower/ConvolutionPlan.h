@@ -1,0 +1,50 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Which convolutions become products of tiles, and of which tiles.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PLAIT_PASSES_LOWER_CONVOLUTIONPLAN_H
+#define PLAIT_PASSES_LOWER_CONVOLUTIONPLAN_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace plait {
+
+/// The loops of a convolution by role, and what is done at a time.
+struct Convolution {
+  llvm::SmallVector<unsigned> groups; ///< loops of all three operands
+  unsigned channel;             ///< the loop of the filter and the output
+  llvm::SmallVector<unsigned> places; ///< images and their pixels, as the output lies
+  llvm::SmallVector<unsigned> pixels; ///< those of the places that are no images
+  llvm::SmallVector<unsigned> steps;  ///< reduction loops, as the filter lies
+  llvm::SmallVector<int64_t> tile;    ///< extent of each loop in one product
+  bool placesInner;             ///< whether a row of the columns is of places
+  /// Whether tiles are too few to be divided among threads: then all places
+  /// are one tile, and its copies and its product are divided.
+  bool isShared;
+};
+
+/// The loops that `map` yields, in order; fails if an index is not one loop.
+mlir::FailureOr<llvm::SmallVector<unsigned>> loopsOf(mlir::AffineMap map);
+
+/// The largest divisor of `extent` that is at most `limit`, and at least 1.
+int64_t largestDivisor(int64_t extent, int64_t limit);
+
+/// The roles of the loops of `op`, on tensors or on buffers, and the sizes of a
+/// tile; or fails and sets `reason`. `op` must be a convolution to upstream's
+/// `isaConvolutionOpInterface`.
+mlir::FailureOr<Convolution> planConvolution(mlir::linalg::LinalgOp op,
+                                             llvm::StringRef &reason);
+
+/// Whether train-lower-convolutions will lower `op`, on tensors or on buffers.
+bool becomesProducts(mlir::linalg::LinalgOp op);
+
+} // namespace plait
+
+#endif // PLAIT_PASSES_LOWER_CONVOLUTIONPLAN_H

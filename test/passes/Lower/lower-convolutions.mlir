@@ -1,0 +1,146 @@
+// RUN: plait-opt %s --split-input-file --pass-pipeline='builtin.module(train-lower-convolutions)' | FileCheck %s
+// RUN: plait-opt %s --split-input-file --pass-pipeline='builtin.module(train-lower-convolutions)' --remarks-filter=train-lower.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK --implicit-check-not=remark:
+
+// One image of 16x16 is enough for a product: its output is written in place.
+// CHECK: #[[$COLUMNS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d3, d0, d1 + d4, d2 + d5)>
+// CHECK-LABEL: func @one_image_a_tile
+// CHECK:       scf.forall (%[[IMAGE:.*]]) in (16)
+// CHECK:         %[[OUT:.*]] = memref.subview %arg2[%{{.*}}, 0, 0, 0] [1, 32, 16, 16]
+// CHECK:         %[[ALLOC:.*]] = memref.alloc() : memref<16x3x3x1x16x16xf32>
+// CHECK:         linalg.generic {indexing_maps = [#[[$COLUMNS]],
+// CHECK-SAME:      outs(%[[ALLOC]]
+// CHECK:         %[[COLUMNS:.*]] = memref.collapse_shape %[[ALLOC]] {{.*}} into memref<144x256xf32>
+// CHECK:         %[[FILTER:.*]] = memref.collapse_shape {{.*}} into memref<32x144xf32
+// CHECK:         %[[ACC:.*]] = memref.collapse_shape %[[OUT]]
+// CHECK:         linalg.generic {{.*}} "reduction"]} ins(%[[FILTER]], %[[COLUMNS]] : {{.*}}) outs(%[[ACC]]
+// CHECK-NOT:   linalg.conv
+func.func @one_image_a_tile(%x: memref<16x16x18x18xf32>, %w: memref<32x16x3x3xf32>,
+                            %o: memref<16x32x16x16xf32>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %w : memref<16x16x18x18xf32>, memref<32x16x3x3xf32>)
+      outs(%o : memref<16x32x16x16xf32>)
+  return
+}
+
+// -----
+
+// Images of 4x4: several in one tile, gathered because channels lie between
+// images and pixels, and the reduction in blocks, in order.
+// CHECK-LABEL: func @several_images_a_tile
+// CHECK:       scf.forall (%{{.*}}) = (0) to (512) step (32)
+// CHECK:         %[[OWN:.*]] = memref.alloc() : memref<96x32x4x4xf32>
+// CHECK:         linalg.generic {{.*}} outs(%[[OWN]]
+// CHECK:         scf.for {{.*}} to %c64 step %c16
+// CHECK:           memref.alloc() : memref<16x3x3x32x4x4xf32>
+// CHECK:         linalg.generic {{.*}} ins(%[[OWN]]
+func.func @several_images_a_tile(%x: memref<512x64x6x6xf32>, %w: memref<96x64x3x3xf32>,
+                                 %o: memref<512x96x4x4xf32>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %w : memref<512x64x6x6xf32>, memref<96x64x3x3xf32>)
+      outs(%o : memref<512x96x4x4xf32>)
+  return
+}
+
+// -----
+
+// A weight gradient: a filter as large as the image, an output of 3x3. Few
+// places, so the copies and the product are divided among threads, and rows of
+// the columns are pixels, which are the longer runs.
+// CHECK-LABEL: func @weight_gradient
+// CHECK:       scf.for
+// CHECK:         %[[ALLOC:.*]] = memref.alloc() : memref<16x3x3x{{.*}}x32x32xf32>
+// CHECK:         scf.forall
+// CHECK:           linalg.generic
+// CHECK-NOT:     scf.forall
+// CHECK:         memref.collapse_shape %[[ALLOC]] {{.*}} into memref<144x{{[0-9]+}}xf32>
+func.func @weight_gradient(%x: memref<16x32x34x34xf32>, %dy: memref<64x32x32x32xf32>,
+                           %o: memref<16x64x3x3xf32>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %dy : memref<16x32x34x34xf32>, memref<64x32x32x32xf32>)
+      outs(%o : memref<16x64x3x3xf32>)
+  return
+}
+
+// -----
+
+// JAX's layout, with a stride: the filter has its channels last, and the output
+// is pixels by channels as it lies.
+// CHECK: affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1 * 2 + d3, d2 * 2 + d4, d5)>
+// CHECK-LABEL: func @channels_last
+// CHECK:       scf.forall
+// CHECK:         memref.alloc() : memref<1x16x16x3x3x8xf32>
+// CHECK:         memref.collapse_shape {{.*}} into memref<256x72xf32>
+// CHECK:         memref.collapse_shape {{.*}} into memref<72x24xf32
+// CHECK:         memref.collapse_shape {{.*}} into memref<256x24xf32
+func.func @channels_last(%x: memref<32x33x33x8xf32>, %w: memref<3x3x8x24xf32>,
+                         %o: memref<32x16x16x24xf32>) {
+  linalg.conv_2d_nhwc_hwcf {strides = dense<2> : tensor<2xi64>}
+      ins(%x, %w : memref<32x33x33x8xf32>, memref<3x3x8x24xf32>)
+      outs(%o : memref<32x16x16x24xf32>)
+  return
+}
+
+// -----
+
+// One group at a time.
+// CHECK-LABEL: func @groups
+// CHECK:       scf.forall (%{{.*}}, %{{.*}}) in (16, 2)
+// CHECK:         memref.collapse_shape {{.*}} into memref<8x36xf32
+func.func @groups(%x: memref<16x2x4x18x18xf32>, %w: memref<2x8x4x3x3xf32>,
+                  %o: memref<16x2x8x16x16xf32>) {
+  linalg.conv_2d_ngchw_gfchw
+      ins(%x, %w : memref<16x2x4x18x18xf32>, memref<2x8x4x3x3xf32>)
+      outs(%o : memref<16x2x8x16x16xf32>)
+  return
+}
+
+// -----
+
+// REMARK: remark: {{.*}}convolution not lowered: it has not one output channel loop, as a depthwise one
+// CHECK-LABEL: func @do_not_lower_depthwise
+// CHECK: linalg.depthwise_conv_2d_nchw_chw
+func.func @do_not_lower_depthwise(%x: memref<8x16x18x18xf32>, %w: memref<16x3x3xf32>,
+                                  %o: memref<8x16x16x16xf32>) {
+  linalg.depthwise_conv_2d_nchw_chw
+      ins(%x, %w : memref<8x16x18x18xf32>, memref<16x3x3xf32>)
+      outs(%o : memref<8x16x16x16xf32>)
+  return
+}
+
+// -----
+
+// REMARK: remark: {{.*}}convolution not lowered: the element type is not f32
+// CHECK-LABEL: func @do_not_lower_f64
+// CHECK: linalg.conv_2d_nchw_fchw
+func.func @do_not_lower_f64(%x: memref<1x2x4x4xf64>, %w: memref<2x2x3x3xf64>,
+                            %o: memref<1x2x2x2xf64>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %w : memref<1x2x4x4xf64>, memref<2x2x3x3xf64>)
+      outs(%o : memref<1x2x2x2xf64>)
+  return
+}
+
+// -----
+
+// REMARK: remark: {{.*}}convolution not lowered: it does not multiply two operands and add
+// CHECK-LABEL: func @do_not_lower_pooling
+// CHECK: linalg.pooling_nchw_max
+func.func @do_not_lower_pooling(%x: memref<1x2x4x4xf32>, %w: memref<2x2xf32>,
+                                %o: memref<1x2x3x3xf32>) {
+  linalg.pooling_nchw_max ins(%x, %w : memref<1x2x4x4xf32>, memref<2x2xf32>)
+      outs(%o : memref<1x2x3x3xf32>)
+  return
+}
+
+// -----
+
+// REMARK: remark: {{.*}}convolution not lowered: a product of it would have one row or column
+// CHECK-LABEL: func @do_not_lower_one_channel
+// CHECK: linalg.conv_2d_nchw_fchw
+func.func @do_not_lower_one_channel(%x: memref<1x2x4x4xf32>, %w: memref<1x2x3x3xf32>,
+                                    %o: memref<1x1x2x2xf32>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %w : memref<1x2x4x4xf32>, memref<1x2x3x3xf32>)
+      outs(%o : memref<1x1x2x2xf32>)
+  return
+}
