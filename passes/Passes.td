@@ -367,6 +367,20 @@ def TrainExpandCopies : Pass<"train-expand-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def TrainMarkDots : Pass<"train-mark-dots"> {
+  let summary = "Mark products that are to be computed as dot products";
+  let description = [{
+    Sets `plait.dot` on each f32 product with at most 8 rows or lanes and at
+    least 32 of the other whose operands both lie along k: that of a weight
+    [out, in] and a few samples. `train-lower-contractions` then writes dot
+    products instead of register tiles, for which the weight would have to be
+    transposed.
+
+    It runs before products are taken apart, so that a panel of one is computed
+    as the whole would be.
+  }];
+}
+
 def TrainLowerConvolutions : Pass<"train-lower-convolutions"> {
   let summary = "Lower bufferized convolutions to copies and products of tiles";
   let description = [{
@@ -405,6 +419,10 @@ def TrainLowerContractions : Pass<"train-lower-contractions"> {
     ascending order, starting from the value the accumulator holds. The result
     therefore has the same bits for every block size, for every number of
     threads, and for a row panel as for the whole product.
+
+    A product that `train-mark-dots` marked is written as dot products along k
+    instead: sums of a vector's width, and then of its elements. The order
+    depends on the length of k and the vector's width only.
 
     Contractions of another element type, with dynamic extents or with another
     structure are left as they are, with a remark that gives the reason.

@@ -54,6 +54,10 @@ static FailureOr<Slot> makeSlot(FunctionOpInterface step, Kind kind,
            << name << "' has type " << type
            << "; a step takes tensors of static shape of f32, f64, i64, "
               "i32, i16, i8 or i1";
+  if (tensor.getNumElements() == 0)
+    return step.emitError("'")
+           << name << "' has type " << type
+           << ", which has no elements; leave it out of the step";
   return Slot{kind, std::move(name), *dtype,
               runtime::Shape(tensor.getShape().begin(),
                              tensor.getShape().end())};

@@ -20,6 +20,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Divisor.h"
+#include "MergeLoops.h"
+
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
@@ -41,27 +44,41 @@ namespace plait {
 LogicalResult plait::decomposeUpdate(RewriterBase &rewriter,
                                      UpdateOpInterface update) {
   rewriter.setInsertionPoint(update);
+  Operation *before = update->getPrevNode();
   auto aggregated = cast<linalg::AggregatedOpInterface>(update.getOperation());
   FailureOr<SmallVector<Value>> next = aggregated.decomposeOperation(rewriter);
   if (failed(next))
     return update->emitError("cannot be decomposed into linalg ops");
+  SmallVector<linalg::LinalgOp> loops;
+  Operation *op = before ? before->getNextNode() : &update->getBlock()->front();
+  for (; op != update; op = op->getNextNode())
+    if (auto loop = dyn_cast<linalg::LinalgOp>(op);
+        loop && loop.getNumLoops() > 0)
+      loops.push_back(loop);
+  if (loops.size() > 1 && update.isElementwise())
+    mergeLoops(rewriter, loops, *next);
   rewriter.replaceOp(update, *next);
   return success();
 }
 
-/// Rows per panel: the largest divisor of `rows` that fits, so that every panel
-/// has the same static shape, and at least two panels so that threads share.
-static int64_t panelRows(int64_t rows, int64_t rowBytes, int64_t panelBytes) {
-  int64_t fit = panelBytes / std::max<int64_t>(1, rowBytes);
-  fit = std::max<int64_t>(1, std::min(fit, rows / 2));
-  while (rows % fit != 0)
-    --fit;
-  return fit;
-}
-
-static int64_t bytesPerRow(RankedTensorType type) {
-  return type.getNumElements() / std::max<int64_t>(1, type.getDimSize(0)) *
-         type.getElementTypeBitWidth() / 8;
+/// Extents of a panel of `type`, 0 for whole dimensions: as many rows as fit
+/// into `panelBytes`, or, where not even one does, a part of one. A divisor, so
+/// that every panel has the same static shape, and at least two panels so that
+/// threads share.
+static SmallVector<int64_t> panelSizes(RankedTensorType type,
+                                       int64_t panelBytes) {
+  SmallVector<int64_t> sizes(type.getRank(), 0);
+  int64_t bytes =
+      type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  for (auto [dim, extent] : llvm::enumerate(type.getShape())) {
+    bytes /= extent;
+    if (extent == 1)
+      continue;
+    sizes[dim] = largestDivisor(extent, std::min(panelBytes / bytes, extent / 2));
+    if (bytes <= panelBytes)
+      break;
+  }
+  return sizes;
 }
 
 /// The op of the decomposed update whose first result is the next parameter.
@@ -93,8 +110,9 @@ static void shareSlices(RewriterBase &rewriter, LoopLikeOpInterface loop) {
 }
 
 /// Inside the loops, the old parameter is read through the argument that the
-/// loop carries, which holds the same value: a weight decay that reads the
-/// outer one would keep it alive, and cost a copy of the whole parameter.
+/// loop carries: a weight decay that reads the outer one would keep it alive,
+/// and cost a copy of the whole parameter. Both hold the same where it is read,
+/// for no op of a cluster reads other elements than those its panel replaces.
 static void readThroughLoop(RewriterBase &rewriter,
                             scf::SCFTileAndFuseResult &result) {
   for (LoopLikeOpInterface loop : result.loops)
@@ -166,10 +184,10 @@ static LogicalResult fuseBackwardCluster(RewriterBase &rewriter,
   auto type = cast<RankedTensorType>(root->getResult(0).getType());
   if (!type.hasStaticShape())
     return cluster.emitError("has a parameter of dynamic shape ") << type;
-  SmallVector<int64_t> sizes(root.getNumLoops(), 0);
-  sizes[0] = panelRows(type.getDimSize(0), bytesPerRow(type), panelBytes);
-  return tileAndFuse(rewriter, root, sizes,
-                     /*yieldProducers=*/false);
+  SmallVector<int64_t> sizes = panelSizes(type, panelBytes);
+  if (llvm::all_of(sizes, [](int64_t size) { return size == 0; }))
+    return success(); // one element
+  return tileAndFuse(rewriter, root, sizes, /*yieldProducers=*/false);
 }
 
 /// Forward: tile the product by the loop that indexes the parameter and the
@@ -196,7 +214,8 @@ static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
       int64_t rows = type.getDimSize(dim);
       int64_t rowBytes = type.getNumElements() / rows * 4;
       SmallVector<int64_t> sizes(product.getNumLoops(), 0);
-      sizes[loop] = panelRows(rows, rowBytes, panelBytes);
+      sizes[loop] =
+          largestDivisor(rows, std::min(panelBytes / rowBytes, rows / 2));
       return tileAndFuse(rewriter, product, sizes,
                          /*yieldProducers=*/true);
     }
@@ -214,8 +233,20 @@ static void inlineCluster(RewriterBase &rewriter, ClusterOp cluster) {
   rewriter.eraseOp(yield);
 }
 
+/// Tiles of nothing have no size.
+static LogicalResult checkNotEmpty(ClusterOp cluster) {
+  for (Type type : cluster->getOperandTypes())
+    if (auto tensor = dyn_cast<RankedTensorType>(type);
+        tensor && tensor.hasStaticShape() && tensor.getNumElements() == 0)
+      return cluster.emitError("takes ")
+             << type << ", which has no elements; leave it out of the step";
+  return success();
+}
+
 LogicalResult plait::fuseCluster(RewriterBase &rewriter, ClusterOp cluster,
                                  int64_t panelBytes) {
+  if (failed(checkNotEmpty(cluster)))
+    return failure();
   SmallVector<UpdateOpInterface> updates;
   cluster.walk([&](UpdateOpInterface update) { updates.push_back(update); });
   for (UpdateOpInterface update : updates)

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ConvolutionPlan.h"
+#include "../Divisor.h"
 #include "ContractionPlan.h"
 
 using namespace mlir;
@@ -80,13 +81,6 @@ static FailureOr<Convolution> matchConvolution(linalg::LinalgOp op,
 //===----------------------------------------------------------------------===//
 // Planning
 //===----------------------------------------------------------------------===//
-
-int64_t plait::largestDivisor(int64_t extent, int64_t limit) {
-  int64_t size = std::clamp<int64_t>(limit, 1, extent);
-  while (extent % size != 0)
-    --size;
-  return size;
-}
 
 /// Takes as many iterations of `loops` as fit into `room`, from the innermost
 /// loop on: what is taken is contiguous. Returns how many.

@@ -33,9 +33,6 @@ struct Convolution {
 /// The loops that `map` yields, in order; fails if an index is not one loop.
 mlir::FailureOr<llvm::SmallVector<unsigned>> loopsOf(mlir::AffineMap map);
 
-/// The largest divisor of `extent` that is at most `limit`, and at least 1.
-int64_t largestDivisor(int64_t extent, int64_t limit);
-
 /// The roles of the loops of `op`, on tensors or on buffers, and the sizes of a
 /// tile; or fails and sets `reason`. `op` must be a convolution to upstream's
 /// `isaConvolutionOpInterface`.

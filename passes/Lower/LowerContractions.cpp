@@ -15,6 +15,7 @@
 #include "LowerContractions.h"
 #include "ContractionEmitter.h"
 #include "ContractionPlan.h"
+#include "DotEmitter.h"
 
 #include "plait/Passes.h"
 
@@ -67,8 +68,13 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   if (fill)
     contraction->init = fill.value();
   rewriter.setInsertionPoint(op);
-  emitContraction(rewriter, op.getLoc(), planContraction(*contraction, target),
-                  target);
+  if (op->hasAttr(kDotAttr))
+    emitDots(rewriter, op.getLoc(), *contraction, target,
+             op->getParentOfType<scf::ForallOp>() ||
+                 op->getParentOfType<scf::ParallelOp>());
+  else
+    emitContraction(rewriter, op.getLoc(),
+                    planContraction(*contraction, target), target);
   rewriter.eraseOp(op);
   if (fill)
     rewriter.eraseOp(fill);

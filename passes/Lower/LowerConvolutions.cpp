@@ -18,6 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Divisor.h"
 #include "ConvolutionPlan.h"
 
 #include "plait/Passes.h"

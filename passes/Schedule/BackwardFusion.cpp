@@ -59,6 +59,25 @@ static bool isElementwise(linalg::LinalgOp op) {
          });
 }
 
+/// Whether `producer` reads other elements of what `update` replaces than those
+/// that one iteration replaces. In one nest with it, it would find some of them
+/// new already: a gradient such as that of |W W^T|.
+static bool readsAcrossPanels(linalg::LinalgOp producer,
+                              UpdateOpInterface update) {
+  for (Value old : update->getOperands().take_back(update->getNumResults()))
+    for (Value view : collectViews(old))
+      for (OpOperand &use : view.getUses()) {
+        if (!producer->isAncestor(use.getOwner()))
+          continue;
+        bool sameElement = view == old && use.getOwner() == producer &&
+                           isElementwise(producer) &&
+                           producer.getMatchingIndexingMap(&use).isIdentity();
+        if (!sameElement)
+          return true;
+      }
+  return false;
+}
+
 /// The op that makes `value`, where it can be in one loop nest with `update`:
 /// it has as many elements as the parameter, and only `members` use it.
 static linalg::LinalgOp
@@ -75,6 +94,10 @@ fusableProducer(Value value, UpdateOpInterface update,
   }
   if (!usedOnlyBy(producer, members)) {
     reason = "has other users";
+    return {};
+  }
+  if (readsAcrossPanels(producer, update)) {
+    reason = "is made from the old parameter as a whole";
     return {};
   }
   // Its sums are over images and pixels, which cost far more than what the

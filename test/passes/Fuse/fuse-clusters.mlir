@@ -143,3 +143,99 @@ func.func @do_not_fuse_everything_contracted(%w: tensor<4xf32>, %g: tensor<4xf32
   } : tensor<4xf32>, tensor<f32>
   return %r#0, %r#1 : tensor<4xf32>, tensor<f32>
 }
+
+// -----
+
+// One row: panels are parts of it. A row that is larger than a panel, too.
+
+// CHECK-LABEL: func.func @one_row
+// CHECK:         scf.forall (%{{.*}}) = (0) to (4096) step (256)
+// CHECK:           linalg.matmul {{.*}} -> tensor<1x256xf32>
+// CHECK-LABEL: func.func @wide_rows
+// CHECK:         scf.forall (%{{.*}}, %{{.*}}) = (0, 0) to (8, 4096) step (1, 256)
+// CHECK:           linalg.matmul {{.*}} -> tensor<1x256xf32>
+func.func @one_row(%w: tensor<1x4096xf32>, %x: tensor<1x2xf32>, %dy: tensor<2x4096xf32>) -> tensor<1x4096xf32> {
+  %r = train.cluster <backward> ins(%x, %dy, %w : tensor<1x2xf32>, tensor<2x4096xf32>, tensor<1x4096xf32>) {
+  ^bb0(%a: tensor<1x2xf32>, %b: tensor<2x4096xf32>, %p: tensor<1x4096xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<1x4096xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<1x4096xf32>) -> tensor<1x4096xf32>
+    %g = linalg.matmul ins(%a, %b : tensor<1x2xf32>, tensor<2x4096xf32>) outs(%f : tensor<1x4096xf32>) -> tensor<1x4096xf32>
+    %n = train.sgd ins(%g : tensor<1x4096xf32>) outs(%p : tensor<1x4096xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<1x4096xf32>
+  } : tensor<1x4096xf32>
+  return %r : tensor<1x4096xf32>
+}
+func.func @wide_rows(%w: tensor<8x4096xf32>, %x: tensor<8x2xf32>, %dy: tensor<2x4096xf32>) -> tensor<8x4096xf32> {
+  %r = train.cluster <backward> ins(%x, %dy, %w : tensor<8x2xf32>, tensor<2x4096xf32>, tensor<8x4096xf32>) {
+  ^bb0(%a: tensor<8x2xf32>, %b: tensor<2x4096xf32>, %p: tensor<8x4096xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<8x4096xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<8x4096xf32>) -> tensor<8x4096xf32>
+    %g = linalg.matmul ins(%a, %b : tensor<8x2xf32>, tensor<2x4096xf32>) outs(%f : tensor<8x4096xf32>) -> tensor<8x4096xf32>
+    %n = train.sgd ins(%g : tensor<8x4096xf32>) outs(%p : tensor<8x4096xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<8x4096xf32>
+  } : tensor<8x4096xf32>
+  return %r : tensor<8x4096xf32>
+}
+
+// -----
+
+// An update that is written as two loops, one of which reads the other, and the
+// gradient in both: one loop, so that the gradient is computed once.
+
+// CHECK-LABEL: func.func @merge_loops_of_an_update
+// CHECK:         scf.forall
+// CHECK:           linalg.matmul
+// CHECK-NOT:       linalg.matmul
+// CHECK:           %{{.*}}:2 = linalg.generic {{.*}} ins(%{{.*}} : tensor<16x16xf32>) outs(%{{.*}}, %{{.*}} : tensor<16x16xf32>, tensor<16x16xf32>)
+// CHECK-NEXT:      ^bb0(%[[G:.*]]: f32, %[[W:.*]]: f32, %[[M:.*]]: f32):
+// CHECK-NEXT:        %[[M1:.*]] = arith.addf %[[M]], %[[G]]
+// CHECK-NEXT:        %[[D:.*]] = arith.mulf %[[M1]], %[[G]]
+// CHECK-NEXT:        %[[W1:.*]] = arith.subf %[[W]], %[[D]]
+// CHECK-NEXT:        linalg.yield %[[W1]], %[[M1]]
+// CHECK-NOT:       linalg.generic
+// CHECK-NOT:     linalg.
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @merge_loops_of_an_update(%w: tensor<64x16xf32>, %m: tensor<64x16xf32>, %x: tensor<64x8xf32>, %dy: tensor<8x16xf32>)
+    -> (tensor<64x16xf32>, tensor<64x16xf32>) {
+  %r:2 = train.cluster <backward> ins(%x, %dy, %w, %m : tensor<64x8xf32>, tensor<8x16xf32>, tensor<64x16xf32>, tensor<64x16xf32>) {
+  ^bb0(%a: tensor<64x8xf32>, %b: tensor<8x16xf32>, %p: tensor<64x16xf32>, %q: tensor<64x16xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<64x16xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %g = linalg.matmul ins(%a, %b : tensor<64x8xf32>, tensor<8x16xf32>) outs(%f : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %n:2 = train.update "own" ins(%g : tensor<64x16xf32>) outs(%p, %q : tensor<64x16xf32>, tensor<64x16xf32>) {
+    ^bb0(%grad: tensor<64x16xf32>, %old: tensor<64x16xf32>, %mom: tensor<64x16xf32>):
+      %m1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%grad : tensor<64x16xf32>) outs(%mom : tensor<64x16xf32>) {
+      ^bb0(%gi: f32, %mi: f32):
+        %s = arith.addf %mi, %gi : f32
+        linalg.yield %s : f32
+      } -> tensor<64x16xf32>
+      %w1 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%m1, %grad : tensor<64x16xf32>, tensor<64x16xf32>) outs(%old : tensor<64x16xf32>) {
+      ^bb0(%mi: f32, %gi: f32, %wi: f32):
+        %d = arith.mulf %mi, %gi : f32
+        %s = arith.subf %wi, %d : f32
+        linalg.yield %s : f32
+      } -> tensor<64x16xf32>
+      train.yield %w1, %m1 : tensor<64x16xf32>, tensor<64x16xf32>
+    } : tensor<64x16xf32>, tensor<64x16xf32>
+    train.yield %n#0, %n#1 : tensor<64x16xf32>, tensor<64x16xf32>
+  } : tensor<64x16xf32>, tensor<64x16xf32>
+  return %r#0, %r#1 : tensor<64x16xf32>, tensor<64x16xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_empty_parameter(%w: tensor<0x4xf32>, %g: tensor<0x4xf32>) -> tensor<0x4xf32> {
+  // expected-error @below {{takes 'tensor<0x4xf32>', which has no elements; leave it out of the step}}
+  %r = train.cluster <backward> ins(%g, %w : tensor<0x4xf32>, tensor<0x4xf32>) {
+  ^bb0(%a: tensor<0x4xf32>, %p: tensor<0x4xf32>):
+    %n = train.sgd ins(%a : tensor<0x4xf32>) outs(%p : tensor<0x4xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<0x4xf32>
+  } : tensor<0x4xf32>
+  return %r : tensor<0x4xf32>
+}

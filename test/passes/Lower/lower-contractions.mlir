@@ -334,3 +334,26 @@ func.func @do_not_lower_maximum(%a: memref<8x4xf32>, %b: memref<4x8xf32>, %c: me
   }
   return
 }
+
+// -----
+
+// A marked product: dot products along k, eight rows at a time, what is left
+// of k under a mask, and what is left of the rows one by one. The vector's
+// halves are added last, to what is in memory.
+
+// CHECK-LABEL: func @dots
+// CHECK-NOT:     memref.alloca
+// CHECK:         scf.parallel
+// CHECK:           scf.for {{.*}} step %c8
+// CHECK:             scf.for {{.*}} to %c4096 step %c8 iter_args
+// CHECK-COUNT-8:       vector.fma {{.*}} : vector<8xf32>
+// CHECK:             vector.maskedload
+// CHECK:             vector.shuffle {{.*}} [0, 1, 2, 3]
+// CHECK:             vector.shuffle {{.*}} [4, 5, 6, 7]
+// CHECK:             memref.store
+// CHECK:           scf.for {{.*}} step %c1
+// CHECK-NOT:     linalg
+func.func @dots(%w: memref<1001x4099xf32>, %x: memref<4099xf32>, %o: memref<1001xf32>) {
+  linalg.matvec {plait.dot} ins(%w, %x : memref<1001x4099xf32>, memref<4099xf32>) outs(%o : memref<1001xf32>)
+  return
+}

@@ -207,3 +207,87 @@ func.func @do_not_take_shared_producer(
   %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
   return %p, %w1 : tensor<4x4xf32>, tensor<4x4xf32>
 }
+
+// -----
+
+// The gradient of |W W^T|: a panel of it needs all rows of the old W, some of
+// which other panels would have replaced.
+
+// REMARK: update of "w" moved to its gradient, but is not fused: its gradient is made from the old parameter as a whole, so it is stored
+// CHECK-LABEL: func.func @do_not_fuse_product_with_the_parameter
+// CHECK-NOT:     train.cluster
+// CHECK:         return
+func.func @do_not_fuse_product_with_the_parameter(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %y: tensor<4x4xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %dw = linalg.matmul ins(%y, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<4x4xf32>
+}
+
+// -----
+
+// The same, from a part of W, and from W transposed in an elementwise op.
+
+// CHECK-LABEL: func.func @do_not_fuse_view_of_the_parameter
+// CHECK-NOT:     train.cluster
+// CHECK:         return
+func.func @do_not_fuse_view_of_the_parameter(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %y: tensor<4x2xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %part = tensor.extract_slice %w[2, 0] [2, 4] [1, 1] : tensor<4x4xf32> to tensor<2x4xf32>
+  %dw = linalg.matmul ins(%y, %part : tensor<4x2xf32>, tensor<2x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<4x4xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_fuse_transposed_parameter
+// CHECK-NOT:     train.cluster
+// CHECK:         return
+func.func @do_not_fuse_transposed_parameter(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %y: tensor<4x4xf32>, %z: tensor<4x4xf32>)
+    -> (tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %dw = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%w : tensor<4x4xf32>) outs(%y : tensor<4x4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<4x4xf32>
+  %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<4x4xf32>
+}
+
+// -----
+
+// L2 regularisation reads the element that is replaced, and no other.
+
+// CHECK-LABEL: func.func @fuse_regularization
+// CHECK:         train.cluster <backward>
+// CHECK:           linalg.generic
+// CHECK:           train.sgd
+func.func @fuse_regularization(
+    %w: tensor<4x4xf32> {train.role = #train.param<"w">}, %y: tensor<4x4xf32>)
+    -> (tensor<4x4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %dw = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%w : tensor<4x4xf32>) outs(%y : tensor<4x4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<4x4xf32>
+  %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<4x4xf32>
+}
+
+// -----
+
+// REMARK: update of "w" moved to its gradient, but is not fused: its gradient is made by a convolution, so it is stored
+// CHECK-LABEL: func.func @do_not_fuse_convolution
+// CHECK-NOT:     train.cluster
+// CHECK:         return
+func.func @do_not_fuse_convolution(
+    %w: tensor<2x3x3x3xf32> {train.role = #train.param<"w">}, %x: tensor<2x4x8x8xf32>, %dy: tensor<3x4x6x6xf32>, %z: tensor<2x3x3x3xf32>)
+    -> (tensor<2x3x3x3xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %dw = linalg.conv_2d_nchw_fchw ins(%x, %dy : tensor<2x4x8x8xf32>, tensor<3x4x6x6xf32>) outs(%z : tensor<2x3x3x3xf32>) -> tensor<2x3x3x3xf32>
+  %w1 = train.sgd ins(%dw : tensor<2x3x3x3xf32>) outs(%w : tensor<2x3x3x3xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<2x3x3x3xf32>
+}
