@@ -243,6 +243,30 @@ def TrainForwardFusion : Pass<"train-forward-fusion", "::mlir::ModuleOp"> {
   let dependentDialects = ["::plait::train::TrainDialect"];
 }
 
+def TrainOrderUpdates
+    : InterfacePass<"train-order-updates", "::mlir::FunctionOpInterface"> {
+  let summary = "See that no old value is read after its update";
+  let description = [{
+    Moves each update, or cluster with one, behind the last reader of the values
+    that it replaces, as far as nothing before that reader uses the new values,
+    or replaces what the update reads. Bufferization would copy the parameter
+    for such a reader, with right numbers and without a word.
+
+    Where the graph itself wants old and new value at once, a remark says that
+    there is a copy. Where the reader was moved into the loop nest of another
+    update, it is an error.
+
+    ```mlir
+    // before
+    %w1 = train.sgd ins(%dw) outs(%w)
+    %dx = linalg.matmul ins(%dy, %w) ...
+    // after
+    %dx = linalg.matmul ins(%dy, %w) ...
+    %w1 = train.sgd ins(%dw) outs(%w)
+    ```
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Fuse: from clusters to loops
 //===----------------------------------------------------------------------===//
@@ -337,7 +361,8 @@ def TrainFinalizeAbi : Pass<"train-finalize-abi"> {
   let description = [{
     After bufferization: results that are their argument's buffer disappear,
     every other result becomes a trailing argument that the caller allocates,
-    roles are dropped.
+    roles are dropped. A remark names each parameter or state that is copied as
+    a whole.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }

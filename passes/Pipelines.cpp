@@ -115,6 +115,8 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
 
 void plait::buildLoweringPipeline(OpPassManager &pm,
                                   const TargetOptions &target) {
+  // While updates are still whole, and nothing moves any more.
+  pm.addNestedPass<func::FuncOp>(createTrainOrderUpdates());
   pm.addPass(createTrainMarkDots());
   // From here to bufferization: no CSE, no LICM. Either would share the zero
   // fills of equal products again, and cost copies of full tensors.

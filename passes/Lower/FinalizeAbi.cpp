@@ -7,7 +7,8 @@
 //
 // Finalize ABI: the calling convention of docs/ABI.md. Carried results are
 // their arguments' buffers already, so they disappear; every other result
-// becomes a trailing argument that the caller allocates.
+// becomes a trailing argument that the caller allocates. And the last word on
+// copies: a remark for each of a whole parameter or state.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +17,7 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Remarks.h"
 
 using namespace mlir;
 using namespace plait::train;
@@ -52,6 +54,45 @@ static void toOutParam(FunctionOpInterface step, Operation *ret, unsigned i) {
   memref::CopyOp::create(b, value.getLoc(), value, out);
 }
 
+/// What the argument is that `value` is all of; null where it is none, or no
+/// parameter or state.
+static Attribute carriedRole(FunctionOpInterface step, Value value) {
+  auto arg = dyn_cast<BlockArgument>(throughCasts(value));
+  if (!arg || arg.getOwner()->getParentOp() != step.getOperation() ||
+      arg.getArgNumber() >= step.getNumArguments())
+    return {};
+  Attribute role = getArgRole(step, arg.getArgNumber());
+  return isa_and_nonnull<ParamAttr, StateAttr>(role) ? role : Attribute();
+}
+
+/// Bufferization copies where a value is wanted after its buffer is written, and
+/// says nothing.
+static void reportCopies(FunctionOpInterface step) {
+  step.walk([&](memref::CopyOp copy) {
+    bool isTarget = false;
+    Attribute role = carriedRole(step, copy.getSource());
+    if (!role) {
+      role = carriedRole(step, copy.getTarget());
+      isTarget = true;
+    }
+    if (!role)
+      return;
+    auto param = dyn_cast<ParamAttr>(role);
+    StringRef name =
+        param ? param.getName().getValue() : cast<StateAttr>(role).getOwner();
+    std::string text;
+    llvm::raw_string_ostream(text)
+        << "the whole of " << role << " is copied in each step: "
+        << (isTarget ? "its next value is computed in another buffer"
+                     : "its old value is wanted beside the next one, or as a "
+                       "tensor of its own");
+    remark::missed(copy.getLoc(), remark::RemarkOpts::name("copy")
+                                      .category("train-finalize-abi")
+                                      .function(name))
+        << text;
+  });
+}
+
 static LogicalResult finalizeAbi(FunctionOpInterface step) {
   Operation *ret = step.getFunctionBody().front().getTerminator();
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
@@ -66,6 +107,7 @@ static LogicalResult finalizeAbi(FunctionOpInterface step) {
              << ") is not its argument's buffer; run train-materialize-next "
                 "before bufferization";
   }
+  reportCopies(step);
   llvm::BitVector all(step.getNumResults(), true);
   ret->eraseOperands(0, ret->getNumOperands());
   (void)step.eraseResults(all);
