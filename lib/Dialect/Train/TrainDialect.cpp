@@ -156,10 +156,29 @@ static std::string spell(Attribute role) {
   return text;
 }
 
+/// An empty name of a state would be read as that of the parameter.
+static LogicalResult verifyStateName(Operation *op, StringRef kind, unsigned i,
+                                     Attribute role, StringAttr owner,
+                                     StringAttr name) {
+  if (!name || !name.empty())
+    return success();
+  InFlightDiagnostic error = op->emitOpError()
+                             << kind << " #" << i << " has the role " << role
+                             << ", but the name of a state must not be empty";
+  if (isa<NextAttr>(role) && !owner.empty())
+    error << "; the next value of the parameter is "
+          << NextAttr::get(op->getContext(), owner, StringAttr());
+  return error;
+}
+
 static LogicalResult verifyArguments(Operation *op, FunctionOpInterface fn) {
   llvm::StringSet<> names;
   for (unsigned i = 0, e = fn.getNumArguments(); i < e; ++i) {
     Attribute role = getArgRole(fn, i);
+    if (auto state = dyn_cast_or_null<StateAttr>(role))
+      if (failed(verifyStateName(op, "argument", i, role, state.getOwner(),
+                                 state.getName())))
+        return failure();
     if (role && !names.insert(spell(role)).second)
       return op->emitOpError("has two arguments with the role ") << role;
   }
@@ -187,6 +206,9 @@ static LogicalResult verifyResults(Operation *op, FunctionOpInterface fn) {
     auto next = dyn_cast<NextAttr>(role);
     if (!next)
       continue;
+    if (failed(verifyStateName(op, "result", i, role, next.getOwner(),
+                               next.getName())))
+      return failure();
     BlockArgument arg = getCarriedArg(fn, i);
     if (!arg)
       return op->emitOpError("result #")

@@ -26,6 +26,41 @@ func.func @duplicate_result(%w: tensor<4xf32> {train.role = #train.param<"w">})
 
 // -----
 
+// It was the next value of "w", beside another one.
+// expected-error@+1 {{result #1 has the role #train.next<"w", "">, but the name of a state must not be empty; the next value of the parameter is #train.next<"w">}}
+func.func @next_with_empty_name(%w: tensor<4xf32> {train.role = #train.param<"w">})
+    -> (tensor<4xf32> {train.role = #train.next<"w">}, tensor<4xf32> {train.role = #train.next<"w", "">})
+    attributes {train.step} {
+  return %w, %w : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// It was blamed for having another type than "w".
+// expected-error@+1 {{argument #1 has the role #train.state<"w", "">, but the name of a state must not be empty}}
+func.func @state_with_empty_name(%w: tensor<4xf32> {train.role = #train.param<"w">}, %s: tensor<f32> {train.role = #train.state<"w", "">})
+    -> (tensor<4xf32> {train.role = #train.next<"w">}, tensor<f32> {train.role = #train.next<"w", "">})
+    attributes {train.step} {
+  return %w, %s : tensor<4xf32>, tensor<f32>
+}
+
+// -----
+
+// expected-error@+1 {{argument #0 has the role #train.state<"", "">, but the name of a state must not be empty}}
+func.func @buffer_with_empty_name(%s: tensor<f32> {train.role = #train.state<"", "">}) attributes {train.step} {
+  return
+}
+
+// -----
+
+// expected-error@+1 {{result #0 has the role #train.next<"", "">, but the name of a state must not be empty}}
+func.func @next_buffer_with_empty_name(%s: tensor<f32> {train.role = #train.state<"", "s">})
+    -> (tensor<f32> {train.role = #train.next<"", "">}) attributes {train.step} {
+  return %s : tensor<f32>
+}
+
+// -----
+
 // expected-error@+1 {{result #0 has the role #train.next<"v">, but no argument is that parameter or state}}
 func.func @next_of_unknown(%w: tensor<4xf32> {train.role = #train.param<"w">})
     -> (tensor<4xf32> {train.role = #train.next<"v">}) attributes {train.step} {
