@@ -30,7 +30,7 @@ namespace plait {
 } // namespace plait
 
 /// A loop that starts with the argument ends in its buffer: its iterations are
-/// tied by `train-materialize-loops`. To ask for it once more would be a
+/// tied by `train-materialize-regions`. To ask for it once more would be a
 /// conflict to bufferization, which sees the argument written by loop and op.
 static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
   auto loop = value.getDefiningOp<LoopLikeOpInterface>();

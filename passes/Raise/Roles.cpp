@@ -119,21 +119,27 @@ static LogicalResult rolesFromStrings(FunctionOpInterface fn) {
   return success();
 }
 
+/// A step whose roles are strings is marked by those; one without any roles must
+/// stay marked.
 static void rolesToStrings(FunctionOpInterface fn) {
   Builder b(fn.getContext());
-  fn->removeAttr(TrainDialect::kStepAttr);
+  bool any = false;
   for (unsigned i = 0, e = fn.getNumArguments(); i < e; ++i)
     if (Attribute role = getArgRole(fn, i); role && !isa<StringAttr>(role)) {
       auto [kind, name] = roleToString(role);
       fn.setArgAttr(i, TrainDialect::kRoleAttr, b.getStringAttr(kind));
       fn.setArgAttr(i, kNameAttr, b.getStringAttr(name));
+      any = true;
     }
   for (unsigned i = 0, e = fn.getNumResults(); i < e; ++i)
     if (Attribute role = getResultRole(fn, i); role && !isa<StringAttr>(role)) {
       auto [kind, name] = roleToString(role);
       fn.setResultAttr(i, TrainDialect::kRoleAttr, b.getStringAttr(kind));
       fn.setResultAttr(i, kNameAttr, b.getStringAttr(name));
+      any = true;
     }
+  if (any)
+    fn->removeAttr(TrainDialect::kStepAttr);
 }
 
 namespace {

@@ -54,6 +54,13 @@ func.func @state_without_kind(%m: tensor<4xf32> {train.role = "state", train.nam
   return %m : tensor<4xf32>
 }
 
+// A step without roles stays one: nothing else would say so. It lost its mark.
+// CHECK-LABEL: func.func @step_without_roles({{.*}}attributes {train.step}
+// BACK-LABEL: func.func @step_without_roles({{.*}}attributes {train.step}
+func.func @step_without_roles(%x: tensor<4xf32>) -> tensor<4xf32> attributes {train.step} {
+  return %x : tensor<4xf32>
+}
+
 // A function without role strings is no step.
 // CHECK: func.func @no_step(%{{[^ ]*}}: tensor<4xf32>) {
 func.func @no_step(%x: tensor<4xf32>) {
