@@ -12,7 +12,7 @@
 #ifndef PLAIT_PASSES_H
 #define PLAIT_PASSES_H
 
-#include "plait/Codegen/TargetOptions.h"
+#include "plait/Target/TargetOptions.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"

@@ -13,7 +13,7 @@
 #ifndef PLAIT_CODEGEN_JIT_H
 #define PLAIT_CODEGEN_JIT_H
 
-#include "plait/Codegen/TargetOptions.h"
+#include "plait/Target/TargetOptions.h"
 
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
 #include "mlir/IR/BuiltinOps.h"

@@ -9,8 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PLAIT_CODEGEN_TARGETOPTIONS_H
-#define PLAIT_CODEGEN_TARGETOPTIONS_H
+#ifndef PLAIT_TARGET_TARGETOPTIONS_H
+#define PLAIT_TARGET_TARGETOPTIONS_H
 
 #include <cstdint>
 
@@ -26,4 +26,4 @@ struct TargetOptions {
 
 } // namespace plait
 
-#endif // PLAIT_CODEGEN_TARGETOPTIONS_H
+#endif // PLAIT_TARGET_TARGETOPTIONS_H
