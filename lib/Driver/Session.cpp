@@ -41,6 +41,71 @@ static FailureOr<std::string> resolveSchedule(ModuleOp module,
   return name;
 }
 
+FailureOr<std::string> Session::place(ModuleOp module, StringRef entry) {
+  // Roles first: they say which function is the step.
+  PassManager roles(module.getContext());
+  buildRolesPipeline(roles);
+  if (failed(roles.run(module)))
+    return failure();
+  auto step = findEntry(module, entry.str());
+  if (failed(step))
+    return failure();
+  std::string symbol = SymbolTable::getSymbolName(*step).str();
+  auto signature = readSignature(*step);
+  if (failed(signature))
+    return failure();
+  plain = *signature;
+  PassManager schedule(module.getContext());
+  buildSchedulePipeline(schedule, name);
+  if (failed(schedule.run(module)))
+    return failure();
+  return symbol;
+}
+
+LogicalResult Session::describe(ModuleOp module, StringRef entry,
+                                StringRef eval) {
+  auto record = [&](StringRef key, const Twine &symbol) -> LogicalResult {
+    auto fn = module.lookupSymbol<FunctionOpInterface>(symbol.str());
+    if (!fn)
+      return success();
+    auto signature = readSignature(fn);
+    if (failed(signature))
+      return failure();
+    functions[key.str()].signature = *signature;
+    return success();
+  };
+  if (failed(record("", entry)) || failed(record("_first", entry + "_first")) ||
+      failed(record("_flush", entry + "_flush")))
+    return failure();
+  updates = reportUpdates(module.lookupSymbol<FunctionOpInterface>(entry));
+  if (eval.empty())
+    return success();
+  if (!module.lookupSymbol(eval))
+    return module.emitError("has no function @") << eval;
+  if (failed(record("eval", eval)))
+    return failure();
+  evalPlain = functions["eval"].signature;
+  return success();
+}
+
+LogicalResult Session::generate(ModuleOp module, const std::string &cpu) {
+  auto target = targetOptionsFor(cpu);
+  if (!target)
+    return module.emitError(llvm::toString(target.takeError()));
+  PassManager lower(module.getContext());
+  buildLoweringPipeline(lower, *target);
+  if (failed(lower.run(module)))
+    return failure();
+  for (auto fn : module.getOps<LLVM::LLVMFuncOp>())
+    if (auto bytes = fn->getAttrOfType<IntegerAttr>("plait.arena_bytes"))
+      arenaBytes = std::max(arenaBytes, bytes.getInt());
+  auto code = Jit::create(module, {cpu});
+  if (!code)
+    return module.emitError(llvm::toString(code.takeError()));
+  jit = std::move(*code);
+  return success();
+}
+
 FailureOr<std::unique_ptr<Session>>
 Session::create(ModuleOp module, const SessionOptions &options,
                 std::shared_ptr<SessionMemory> memory) {
@@ -53,62 +118,11 @@ Session::create(ModuleOp module, const SessionOptions &options,
   session->threads = options.threads;
   session->memory = std::move(memory);
   OwningOpRef<ModuleOp> copy = module.clone();
-
-  // Roles first: they say which function is the step.
-  PassManager roles(module.getContext());
-  buildRolesPipeline(roles);
-  PassManager schedule(module.getContext());
-  buildSchedulePipeline(schedule, session->name);
-  if (failed(roles.run(*copy)))
+  auto entry = session->place(*copy, options.entry);
+  if (failed(entry) ||
+      failed(session->describe(*copy, *entry, options.eval)) ||
+      failed(session->generate(*copy, options.cpu)))
     return failure();
-  auto entry = findEntry(*copy, options.entry);
-  if (failed(entry))
-    return failure();
-  std::string entryName = SymbolTable::getSymbolName(*entry).str();
-  auto plain = readSignature(*entry);
-  if (failed(plain) || failed(schedule.run(*copy)))
-    return failure();
-  session->plain = *plain;
-
-  auto record = [&](StringRef key, StringRef symbol) -> LogicalResult {
-    auto fn = copy->lookupSymbol<FunctionOpInterface>(symbol);
-    if (!fn)
-      return success();
-    auto signature = readSignature(fn);
-    if (failed(signature))
-      return failure();
-    session->functions[key.str()].signature = *signature;
-    return success();
-  };
-  if (failed(record("", entryName)) ||
-      failed(record("_first", entryName + "_first")) ||
-      failed(record("_flush", entryName + "_flush")))
-    return failure();
-  session->updates =
-      reportUpdates(copy->lookupSymbol<FunctionOpInterface>(entryName));
-  if (!options.eval.empty()) {
-    if (!copy->lookupSymbol(options.eval))
-      return module.emitError("has no function @") << options.eval;
-    if (failed(record("eval", options.eval)))
-      return failure();
-    session->evalPlain = session->functions["eval"].signature;
-  }
-
-  auto target = targetOptionsFor(options.cpu);
-  if (!target)
-    return module.emitError(llvm::toString(target.takeError()));
-  PassManager lower(module.getContext());
-  buildLoweringPipeline(lower, *target);
-  if (failed(lower.run(*copy)))
-    return failure();
-  for (auto fn : copy->getOps<LLVM::LLVMFuncOp>())
-    if (auto bytes = fn->getAttrOfType<IntegerAttr>("plait.arena_bytes"))
-      session->arenaBytes = std::max(session->arenaBytes, bytes.getInt());
-  auto jit = Jit::create(*copy, {options.cpu});
-  if (!jit)
-    return module.emitError(llvm::toString(jit.takeError()));
-  session->jit = std::move(*jit);
-
   if (Status status = session->allocate(); !status)
     return module.emitError(status.message());
   session->compileMs = std::chrono::duration<double, std::milli>(

@@ -103,6 +103,14 @@ private:
     std::vector<void *> arguments;
   };
 
+  /// The stages of create(): updates placed and moved, then what the functions
+  /// take and give, then machine code. The first returns the step's name.
+  mlir::FailureOr<std::string> place(mlir::ModuleOp module,
+                                     llvm::StringRef entry);
+  mlir::LogicalResult describe(mlir::ModuleOp module, llvm::StringRef entry,
+                               llvm::StringRef eval);
+  mlir::LogicalResult generate(mlir::ModuleOp module, const std::string &cpu);
+
   runtime::Status call(const Function &function,
                        std::vector<void *> arguments);
   runtime::Status call(const Function &function) {
