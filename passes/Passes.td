@@ -163,6 +163,20 @@ def TrainFuseElementwise : Pass<"train-fuse-elementwise"> {
 // Schedule: decide where each update runs, and move it there
 //===----------------------------------------------------------------------===//
 
+def TrainPrintUpdateDependence : Pass<"train-print-update-dependence"> {
+  let summary = "Print between which ops each update may run, and why";
+  let description = [{
+    Prints what UpdateDependence answers, and changes nothing:
+
+    ```
+    @step:
+    update of "fc1.weight":
+      result #0: after old value read by 'linalg.matmul' at loc(...); before new value used by 'func.return' at loc(...)
+      depends on the gradients of "fc2.weight"
+    ```
+  }];
+}
+
 def TrainPlace : InterfacePass<"train-place", "::mlir::FunctionOpInterface"> {
   let summary = "Decide where each update runs";
   let description = [{

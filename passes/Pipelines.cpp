@@ -33,6 +33,9 @@ void plait::buildRolesPipeline(OpPassManager &pm) {
 
 void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
   buildRolesPipeline(pm);
+  // Arithmetic on tensors, in the regions of updates as well: only what is linalg
+  // has a destination, and can be tiled and fused.
+  pm.addPass(createConvertElementwiseToLinalgPass());
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());

@@ -13,8 +13,7 @@
 
 #include "plait/Analysis/UpdateDependence.h"
 
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "llvm/ADT/SetVector.h"
+#include "plait/Analysis/Aliases.h"
 
 using namespace mlir;
 using namespace plait;
@@ -24,21 +23,6 @@ bool UpdateWindow::isLegal() const {
   if (earliest.reason == BoundReason::OldEscapes)
     return false;
   return !earliest.op || !latest.op || earliest.op->isBeforeInBlock(latest.op);
-}
-
-/// Ops whose result shares its operand's storage once bufferized.
-static bool isView(Operation *op) {
-  return isa<tensor::ExtractSliceOp, tensor::CastOp, tensor::CollapseShapeOp,
-             tensor::ExpandShapeOp, tensor::ReshapeOp>(op);
-}
-
-SmallVector<Value> plait::collectViews(Value value) {
-  SmallVector<Value> views = {value};
-  for (size_t i = 0; i < views.size(); ++i)
-    for (Operation *user : views[i].getUsers())
-      if (isView(user) && user->getOperand(0) == views[i])
-        views.push_back(user->getResult(0));
-  return views;
 }
 
 static Bound later(Bound a, Bound b) {
@@ -55,13 +39,13 @@ static Bound earlier(Bound a, Bound b) {
   return b.op->isBeforeInBlock(a.op) ? b : a;
 }
 
-/// The last op of the update's block that reads `old` or a view of it, the
-/// update itself and plain views apart.
+/// The last op of the update's block that reads `old` or an alias of it,
+/// the update itself and plain views apart.
 static Bound lastOldReader(UpdateOpInterface update, Value old) {
   Block *block = update->getBlock();
   Bound bound;
-  for (Value view : collectViews(old))
-    for (Operation *user : view.getUsers()) {
+  for (Value alias : collectAliases(old))
+    for (Operation *user : alias.getUsers()) {
       // A reader in a nested region, or in another function region, counts as
       // the op of the update's block that holds it.
       Operation *inBlock = block->findAncestorOpInBlock(*user);
@@ -115,65 +99,6 @@ UpdateWindow UpdateDependence::getWindow(UpdateOpInterface update) const {
   return meet;
 }
 
-/// Everything in `root`'s backward slice within its own function.
-static void backwardSlice(Value value, llvm::SetVector<Operation *> &slice) {
-  SmallVector<Value> worklist = {value};
-  while (!worklist.empty()) {
-    Operation *def = worklist.pop_back_val().getDefiningOp();
-    if (!def || !slice.insert(def))
-      continue;
-    llvm::append_range(worklist, def->getOperands());
-    def->walk([&](Operation *inner) {
-      llvm::append_range(worklist, inner->getOperands());
-    });
-  }
-}
-
-/// The ops that make the gradients, back through elementwise ops of their shape
-/// to the products and reductions they start from.
-static llvm::SetVector<Operation *> gradientChain(UpdateOpInterface update) {
-  llvm::SetVector<Operation *> chain;
-  SmallVector<Value> worklist(update.getGradients());
-  while (!worklist.empty()) {
-    Value value = worklist.pop_back_val();
-    Operation *def = value.getDefiningOp();
-    if (!def || !chain.insert(def))
-      continue;
-    auto op = dyn_cast<linalg::LinalgOp>(def);
-    if (!op || op.getNumParallelLoops() != op.getNumLoops())
-      continue;
-    for (OpOperand *in : op.getDpsInputOperands())
-      if (in->get().getType() == op->getResult(0).getType())
-        worklist.push_back(in->get());
-  }
-  return chain;
-}
-
-SmallVector<StringRef>
-UpdateDependence::getOtherGradients(UpdateOpInterface update) const {
-  // A fact about all gradients arrives as a scalar of the update, or as an
-  // operand of another shape of the ops that scale the gradient. What the
-  // products themselves read is the ordinary backward pass.
-  llvm::SetVector<Operation *> slice;
-  for (Value scalar : update.getScalars())
-    backwardSlice(scalar, slice);
-  for (Operation *op : gradientChain(update)) {
-    auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-    if (!linalgOp || linalgOp.getNumParallelLoops() != linalgOp.getNumLoops())
-      continue;
-    for (OpOperand *in : linalgOp.getDpsInputOperands())
-      if (in->get().getType() != op->getResult(0).getType())
-        backwardSlice(in->get(), slice);
-  }
-  SmallVector<StringRef> names;
-  for (UpdateOpInterface other : updates)
-    if (other != update &&
-        llvm::any_of(gradientChain(other),
-                     [&](Operation *op) { return slice.contains(op); }))
-      names.push_back(getParamName(other));
-  return names;
-}
-
 static void printBound(raw_ostream &os, const Bound &bound) {
   switch (bound.reason) {
   case BoundReason::BlockStart:
@@ -222,8 +147,12 @@ void UpdateDependence::print(raw_ostream &os) const {
       printBound(os, window.latest);
       os << '\n';
     }
-    if (auto others = getOtherGradients(update); !others.empty())
-      os << "  depends on the gradients of " << others.size()
-         << (others.size() == 1 ? " other parameter\n" : " other parameters\n");
+    SmallVector<StringRef> others = getOtherGradients(update);
+    if (others.empty())
+      continue;
+    os << "  depends on the gradients of ";
+    llvm::interleaveComma(others, os,
+                          [&](StringRef name) { os << '"' << name << '"'; });
+    os << '\n';
   }
 }

@@ -91,10 +91,6 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<UpdateWindow>> windows;
 };
 
-/// All values that hold (part of) `value` by views: slices, casts, reshapes.
-/// Includes `value`. Readers of any of them read `value`.
-llvm::SmallVector<mlir::Value> collectViews(mlir::Value value);
-
 } // namespace plait
 
 #endif // PLAIT_ANALYSIS_UPDATEDEPENDENCE_H

@@ -100,14 +100,32 @@ bool UpdateOp::isElementwise() {
   return llvm::all_of(getBody().front(), isElementwiseOrScalar);
 }
 
+/// Makes the op behind `next` write to `old`, unless it reads what it overwrites.
+/// A region may write to any tensor; in one loop nest with the gradient, a panel
+/// of that would be computed from a copy of the whole parameter.
+static void writeInPlace(Value next, Value old) {
+  auto op = next.getDefiningOp<linalg::LinalgOp>();
+  if (!op || next.getType() != old.getType())
+    return;
+  OpOperand *init = op.getDpsInitOperand(cast<OpResult>(next).getResultNumber());
+  if (!op.payloadUsesValueFromOperand(init))
+    init->set(old);
+}
+
 FailureOr<SmallVector<Value>> UpdateOp::decomposeOperation(OpBuilder &b) {
   IRMapping map;
   map.map(getBody().getArguments(), getOperands());
   for (Operation &op : getBody().front().without_terminator())
     b.clone(op, map);
-  return llvm::map_to_vector(
-      getBody().front().getTerminator()->getOperands(),
-      [&](Value value) { return map.lookupOrDefault(value); });
+  SmallVector<Value> results;
+  for (auto [yielded, old] : llvm::zip(
+           getBody().front().getTerminator()->getOperands(), getOutputs())) {
+    results.push_back(map.lookupOrDefault(yielded));
+    // What is yielded as it came in is not this op's to write.
+    if (yielded.getDefiningOp())
+      writeInPlace(results.back(), old);
+  }
+  return results;
 }
 
 //===----------------------------------------------------------------------===//

@@ -11,6 +11,8 @@
 
 #include "plait/Analysis/UpdateDependence.h"
 
+#include "plait/Analysis/Aliases.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -26,10 +28,8 @@ using namespace plait::train;
 
 namespace {
 
-/// Two square parameters, and every value a step of them needs. `@mm` is a
-/// private function, so that a product fits on a line.
+/// Two square parameters, and every value a step of them needs.
 constexpr llvm::StringLiteral kHead = R"(
-func.func private @mm(tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
 func.func private @scalar(tensor<4x4xf32>) -> tensor<f32>
 func.func @step(
     %w: tensor<4x4xf32> {train.role = #train.param<"w">},
@@ -37,7 +37,7 @@ func.func @step(
     %v: tensor<4x4xf32> {train.role = #train.state<"w", "exp_avg_sq">},
     %t: tensor<f32> {train.role = #train.state<"w", "step">},
     %u: tensor<4x4xf32> {train.role = #train.param<"u">},
-    %x: tensor<4x4xf32>, %dy: tensor<4x4xf32>, %c: i1)
+    %x: tensor<4x4xf32>, %dy: tensor<4x4xf32>, %z: tensor<4x4xf32>, %c: i1)
     -> (tensor<4x4xf32>, tensor<4x4xf32>) {
 )";
 
@@ -76,8 +76,8 @@ struct UpdateDependenceTest : testing::Test {
 // torch's order: dX, which reads W, comes before dW.
 TEST_F(UpdateDependenceTest, GradientBoundsTheStartInTorchOrder) {
   parse(R"(
-    %dx = func.call @mm(%dy, %w) {tag = "dx"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dx = linalg.matmul {tag = "dx"} ins(%dy, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul {tag = "dw"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
     return %w1, %dx : tensor<4x4xf32>, tensor<4x4xf32>)");
   EXPECT_EQ(tag(window().earliest), "dw");
@@ -89,8 +89,8 @@ TEST_F(UpdateDependenceTest, GradientBoundsTheStartInTorchOrder) {
 // JAX's order: dW before dX. The gradient is there, W is still read.
 TEST_F(UpdateDependenceTest, OldReaderBoundsTheStartInJaxOrder) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %dx = func.call @mm(%dy, %w) {tag = "dx"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul {tag = "dw"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dx = linalg.matmul {tag = "dx"} ins(%dy, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
     return %w1, %dx : tensor<4x4xf32>, tensor<4x4xf32>)");
   EXPECT_EQ(tag(window().earliest), "dx");
@@ -101,7 +101,7 @@ TEST_F(UpdateDependenceTest, OldReaderBoundsTheStartInJaxOrder) {
 
 TEST_F(UpdateDependenceTest, ReaderOfAViewReadsTheParameter) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul {tag = "dw"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %flat = tensor.collapse_shape %w [[0, 1]] : tensor<4x4xf32> into tensor<16xf32>
     %part = tensor.extract_slice %flat[0] [4] [1] : tensor<16xf32> to tensor<4xf32>
     %i = arith.constant 0 : index
@@ -110,14 +110,14 @@ TEST_F(UpdateDependenceTest, ReaderOfAViewReadsTheParameter) {
     %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
     return %w1, %d : tensor<4x4xf32>, tensor<4x4xf32>)");
   EXPECT_EQ(tag(window().earliest), "view");
-  EXPECT_EQ(collectViews(update().getParam()).size(), 3u);
+  EXPECT_EQ(collectAliases(update().getParam()).size(), 3u);
 }
 
 TEST_F(UpdateDependenceTest, ReaderInARegionCountsAsTheOpThatHoldsIt) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %r = scf.if %c -> tensor<4x4xf32> {
-      %a = func.call @mm(%x, %w) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+      %a = linalg.matmul ins(%x, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
       scf.yield %a : tensor<4x4xf32>
     } else {
       scf.yield %x : tensor<4x4xf32>
@@ -130,11 +130,11 @@ TEST_F(UpdateDependenceTest, ReaderInARegionCountsAsTheOpThatHoldsIt) {
 
 TEST_F(UpdateDependenceTest, TiedWeightWaitsForTheSumAndForAllReaders) {
   parse(R"(
-    %d1 = func.call @mm(%dy, %x) {tag = "d1"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %d2 = func.call @mm(%x, %dy) {tag = "d2"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %d1 = linalg.matmul {tag = "d1"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %d2 = linalg.matmul {tag = "d2"} ins(%x, %dy : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %dw = arith.addf %d1, %d2 {tag = "sum"} : tensor<4x4xf32>
-    %a = func.call @mm(%dy, %w) {tag = "first"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %b = func.call @mm(%a, %w) {tag = "second"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %a = linalg.matmul {tag = "first"} ins(%dy, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %b = linalg.matmul {tag = "second"} ins(%a, %w : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
     return %w1, %b : tensor<4x4xf32>, tensor<4x4xf32>)");
   EXPECT_EQ(tag(window().earliest), "second");
@@ -145,9 +145,9 @@ TEST_F(UpdateDependenceTest, TiedWeightWaitsForTheSumAndForAllReaders) {
 // waits for both. The learning rate is neither.
 TEST_F(UpdateDependenceTest, UpdateOfTwoGradientsWaitsForBoth) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul {tag = "dw"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %lr = func.call @scalar(%x) {tag = "lr"} : (tensor<4x4xf32>) -> tensor<f32>
-    %d2 = func.call @mm(%x, %dy) {tag = "d2"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %d2 = linalg.matmul {tag = "d2"} ins(%x, %dy : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %n = func.call @scalar(%d2) {tag = "norm"} : (tensor<4x4xf32>) -> tensor<f32>
     %w1 = train.update "two" ins(%dw, %d2, %lr : tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>) outs(%w : tensor<4x4xf32>) {
     ^bb0(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %r: tensor<f32>, %old: tensor<4x4xf32>):
@@ -177,7 +177,7 @@ TEST_F(UpdateDependenceTest, ParameterOfRank0HasOneGradient) {
 // Each result has a window of its own; the update's is their meet.
 TEST_F(UpdateDependenceTest, StatesHaveWindowsOfTheirOwn) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul {tag = "dw"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %n = func.call @scalar(%m) {tag = "norm"} : (tensor<4x4xf32>) -> tensor<f32>
     %w1, %m1, %v1, %t1 = train.adam ins(%dw : tensor<4x4xf32>)
         outs(%w, %m, %v, %t : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>) {lr = 0.1 : f64}
@@ -194,7 +194,7 @@ TEST_F(UpdateDependenceTest, StatesHaveWindowsOfTheirOwn) {
 // operand that reads W like any other.
 TEST_F(UpdateDependenceTest, WeightDecayOutsideTheUpdateReadsTheOldValue) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) {tag = "dw"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul {tag = "dw"} ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %g = arith.addf %dw, %w {tag = "decay"} : tensor<4x4xf32>
     %w1 = train.sgd ins(%g : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
     %u1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%u : tensor<4x4xf32>) {lr = 0.1 : f64, weight_decay = 0.1 : f64}
@@ -224,8 +224,8 @@ TEST_F(UpdateDependenceTest, GradientFromOutsideIsBoundByTheBlockStart) {
 // A learning rate made from both gradients is what a global norm is.
 TEST_F(UpdateDependenceTest, GlobalNormDependsOnTheOtherGradients) {
   parse(R"(
-    %dw = func.call @mm(%dy, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %du = func.call @mm(%x, %dy) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %du = linalg.matmul ins(%x, %dy : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %nw = func.call @scalar(%dw) : (tensor<4x4xf32>) -> tensor<f32>
     %nu = func.call @scalar(%du) : (tensor<4x4xf32>) -> tensor<f32>
     %lr = arith.addf %nw, %nu {tag = "norm"} : tensor<f32>
@@ -244,9 +244,9 @@ TEST_F(UpdateDependenceTest, GlobalNormDependsOnTheOtherGradients) {
 // dependence on that parameter's gradient.
 TEST_F(UpdateDependenceTest, SharedActivationsAreNoGlobalNorm) {
   parse(R"(
-    %dx = func.call @mm(%dy, %u) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %dw = func.call @mm(%dx, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    %du = func.call @mm(%dy, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dx = linalg.matmul ins(%dy, %u : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %dw = linalg.matmul ins(%dx, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %du = linalg.matmul ins(%dy, %x : tensor<4x4xf32>, tensor<4x4xf32>) outs(%z : tensor<4x4xf32>) -> tensor<4x4xf32>
     %w1 = train.sgd ins(%dw : tensor<4x4xf32>) outs(%w : tensor<4x4xf32>) {lr = 0.1 : f64}
     %u1 = train.sgd ins(%du : tensor<4x4xf32>) outs(%u : tensor<4x4xf32>) {lr = 0.1 : f64}
     return %w1, %u1 : tensor<4x4xf32>, tensor<4x4xf32>)");
