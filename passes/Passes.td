@@ -464,7 +464,7 @@ def TrainSerializeLoops : Pass<"train-serialize-loops"> {
     the threads would take longer. Counts depend on shapes alone.
   }];
   let options = [
-    Option<"minElements", "min-elements", "int64_t", /*default=*/"32768",
+    Option<"minElements", "min-elements", "int64_t", /*default=*/"131072",
            "Iterations of structured ops, over the whole loop, from which on a "
            "loop stays parallel.">
   ];

@@ -66,9 +66,13 @@ Session::create(ModuleOp module, const SessionOptions &options,
     return failure();
   std::string entryName = SymbolTable::getSymbolName(*entry).str();
   auto plain = readSignature(*entry);
-  if (failed(plain) || failed(schedule.run(*copy)))
+  if (failed(plain))
+    return failure();
+  auto modelKeys = readModelKeys(*entry, *plain);
+  if (failed(modelKeys) || failed(schedule.run(*copy)))
     return failure();
   session->plain = *plain;
+  session->modelKeys = *modelKeys;
 
   auto record = [&](StringRef key, StringRef symbol) -> LogicalResult {
     auto fn = copy->lookupSymbol<FunctionOpInterface>(symbol);

@@ -130,6 +130,7 @@ static SmallVector<Value> appendArguments(FunctionOpInterface step,
 
 static FunctionOpInterface cloneAs(FunctionOpInterface step, const Twine &name) {
   FunctionOpInterface copy = cast<FunctionOpInterface>(step->clone());
+  copy->removeAttr(TrainDialect::kModelAttr); // @step says it, once
   SymbolTable::setSymbolName(copy, name.str());
   OpBuilder b(step);
   b.insert(copy);

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 using namespace plait;
@@ -141,6 +142,15 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
   result.report["equal"] = result.equal;
 }
 
+/// Equal numbers that are none prove little.
+static void warnIfDiverged(const RunOptions &options, const Entry &entry) {
+  for (auto [i, loss] : llvm::enumerate(entry.trace.losses))
+    if (!std::isfinite(loss) && hasLoss(*entry.session))
+      return warn(options, "the loss is not finite from step " +
+                               llvm::Twine(i + 1) +
+                               " on; what is compared after that proves little");
+}
+
 /// An empty message means that a diagnostic was printed.
 static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
                                              const RunOptions &options,
@@ -170,6 +180,8 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     if (Status s = trainFrom(entry, tensors, std::move(*feed), options.steps);
         !s)
       return Error{s.message()};
+    if (&entry == &entries.front())
+      warnIfDiverged(options, entry);
     entry.difference = firstDifference(entries.front(), entry);
     result.equal &= entry.difference.empty();
     if (&entry != &entries.front())
