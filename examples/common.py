@@ -190,15 +190,17 @@ def train(name: str, step: Callable[..., float], batches: Iterable[Sequence]) ->
 # --- what came out -------------------------------------------------------------
 
 
-def report(title: str, runs: Sequence[Run], options: argparse.Namespace) -> int:
+def report(
+    title: str, runs: Sequence[Run], options: argparse.Namespace, factor: float = FACTOR
+) -> int:
     """Print the table and the verdicts of (Plait, framework, framework in double
     precision), draw the curves; the exit code."""
     print(f"\n{_table(runs)}\n")
-    outcomes = verdicts(*runs)
+    outcomes = verdicts(*runs, factor)
     for holds, text in outcomes:
         print(f"{'ok  ' if holds else 'FAIL'}  {text}")
     path = options.out / "loss.png"
-    _draw(title, runs, path)
+    _draw(title, runs, path, factor)
     print(f"\nCurves: {path}\nTrained weights: {options.out / 'trained.safetensors'}")
     return 0 if all(holds for holds, _ in outcomes) else 1
 
@@ -234,7 +236,9 @@ def _window(run: Run) -> int:
     return max(1, min(WINDOW, len(run.losses) // 5))
 
 
-def _distances(plait: Run, framework: Run, exact: Run) -> "list[np.ndarray]":
+def _distances(
+    plait: Run, framework: Run, exact: Run, factor: float
+) -> "list[np.ndarray]":
     """Steps; how far Plait is from double precision, how far the framework is,
     and how far Plait may be."""
     import numpy as np
@@ -244,13 +248,15 @@ def _distances(plait: Run, framework: Run, exact: Run) -> "list[np.ndarray]":
     steps, mine = reporting.moving_mean(plait.losses, window)
     theirs, true = (reporting.moving_mean(run.losses, window)[1] for run in (framework, exact))
     mine, theirs = np.abs(mine - true), np.abs(theirs - true)
-    limit = FLOOR * exact.losses[0] + FACTOR * np.maximum.accumulate(theirs)
+    limit = FLOOR * exact.losses[0] + factor * np.maximum.accumulate(theirs)
     return [steps, mine, theirs, limit]
 
 
-def verdicts(plait: Run, framework: Run, exact: Run) -> list[tuple[bool, str]]:
+def verdicts(
+    plait: Run, framework: Run, exact: Run, factor: float = FACTOR
+) -> list[tuple[bool, str]]:
     """What is checked, and whether it holds."""
-    steps, mine, theirs, limit = _distances(plait, framework, exact)
+    steps, mine, theirs, limit = _distances(plait, framework, exact, factor)
     first = abs(plait.losses[0] - exact.losses[0]) / abs(exact.losses[0])
     worst = int((mine / limit).argmax())
     (measure, result), *_ = plait.held_out.items()
@@ -262,7 +268,7 @@ def verdicts(plait: Run, framework: Run, exact: Run) -> list[tuple[bool, str]]:
         ),
         (
             bool((mine <= limit).all()),
-            f"Plait's loss, a mean of {_window(plait)} steps, is never more than {FACTOR:.0f} times"
+            f"Plait's loss, a mean of {_window(plait)} steps, is never more than {factor:.0f} times"
             f" as far from double precision\n      as {framework.name}'s has been (at step"
             f" {steps[worst]}, the worst: {mine[worst]:.1e} of {limit[worst]:.1e} allowed)",
         ),
@@ -274,7 +280,7 @@ def verdicts(plait: Run, framework: Run, exact: Run) -> list[tuple[bool, str]]:
     ]
 
 
-def _draw(title: str, runs: Sequence[Run], path: Path) -> None:
+def _draw(title: str, runs: Sequence[Run], path: Path, factor: float) -> None:
     import reporting
 
     window = _window(runs[0])
@@ -289,7 +295,7 @@ def _draw(title: str, runs: Sequence[Run], path: Path) -> None:
     left.set(xlabel="step", ylabel=f"training loss, mean of {window} steps", title=title)
     left.grid(alpha=0.3)
     left.legend()
-    steps, mine, theirs, limit = _distances(*runs)
+    steps, mine, theirs, limit = _distances(*runs, factor)
     right.fill_between(steps, limit, 1e-12, color="#c7e9c0", label="allowed", zorder=0)
     right.plot(steps, mine, color="#2171b5", linewidth=1.8, label=runs[0].name)
     right.plot(steps, theirs, color="black", linewidth=1.2, label=runs[1].name)
