@@ -328,11 +328,13 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
   let description = [{
     Wraps each result with the role `next` or `pending` into a
     `bufferization.materialize_in_destination` of the argument it replaces, and
-    makes inputs read-only. A result that may be an argument's old value, or is
-    the next value of two arguments, is copied first. Bufferization then either finds the value in place
-    or copies it there, or refuses where a later reader still needs the old
-    value; it can no longer return a fresh buffer silently. A value that is
-    carried twice is copied for the second argument.
+    makes every argument that no result replaces read-only: inputs, frozen
+    parameters, those of an evaluation. A result that may be an argument's old
+    value, or is the next value of two arguments, is copied first. Bufferization
+    then either finds the value in place or copies it there, or refuses where a
+    later reader still needs the old value; it can no longer return a fresh
+    buffer silently. A value that is carried twice is copied for the second
+    argument.
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
                            "::mlir::linalg::LinalgDialect"];
@@ -487,7 +489,7 @@ def TrainSerializeLoops : Pass<"train-serialize-loops"> {
     the threads would take longer. Counts depend on shapes alone.
   }];
   let options = [
-    Option<"minElements", "min-elements", "int64_t", /*default=*/"32768",
+    Option<"minElements", "min-elements", "int64_t", /*default=*/"131072",
            "Iterations of structured ops, over the whole loop, from which on a "
            "loop stays parallel.">
   ];

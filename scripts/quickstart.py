@@ -26,6 +26,7 @@ from pathlib import Path
 
 import mnist
 import numpy as np
+import reporting
 from safetensors.numpy import load_file, save_file
 
 SCHEDULES = ("baseline", "backward", "forward")
@@ -155,12 +156,7 @@ def table(variants: list[Variant]) -> str:
         ]
         for v in variants
     ]
-    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-    lines = []
-    for row in [heads, *rows]:
-        cells = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))]
-        lines.append("  ".join(cells))
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return reporting.table([heads, *rows])
 
 
 def check(variants: list[Variant]) -> bool:
@@ -198,22 +194,18 @@ def first_difference(a: Variant, b: Variant) -> str | None:
 def compare_with_torch(plait: Variant, torch: Variant) -> tuple[bool, str]:
     mine, reference = np.array(plait.losses), np.array(torch.losses)
     first = np.abs(mine - reference)[:, :20].max()
-    count = mine.shape[1] // 100 * 100
-    means = [a[:, :count].reshape(len(a), -1, 100).mean(2) for a in (mine, reference)]
+    width = min(100, mine.shape[1])
+    count = mine.shape[1] // width * width
+    means = [a[:, :count].reshape(len(a), -1, width).mean(2) for a in (mine, reference)]
     mean = np.abs(means[0] - means[1]).max()
     text = (
         f"{torch.name}: losses of 20 steps within {FIRST_LOSSES} of baseline's (largest"
-        f" {first:.1e}), means of 100 steps within {MEAN_LOSS} ({mean:.1e})"
+        f" {first:.1e}), means of {width} steps within {MEAN_LOSS} ({mean:.1e})"
     )
     return bool(first <= FIRST_LOSSES and mean <= MEAN_LOSS), text
 
 
 def draw(options: argparse.Namespace, variants: list[Variant]) -> Path:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     # Curves that coincide must all show: from wide and light to thin and dark.
     looks = {
         "baseline": dict(color="#a6cee3", linewidth=10),
@@ -222,11 +214,10 @@ def draw(options: argparse.Namespace, variants: list[Variant]) -> Path:
         TORCH: dict(color="black", linewidth=1.2, linestyle=(0, (2, 3))),
     }
     window = 25
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), width_ratios=[3, 2])
+    figure, (left, right) = reporting.pyplot().subplots(1, 2, figsize=(11, 4.2), width_ratios=[3, 2])
     for variant in variants:
         mean = np.mean(variant.losses, axis=0)
-        smooth = np.convolve(mean, np.ones(window) / window, mode="valid")
-        left.plot(np.arange(window, len(mean) + 1), smooth, label=variant.name, **looks[variant.name])
+        left.plot(*reporting.moving_mean(mean, window), label=variant.name, **looks[variant.name])
     left.set(xlabel="step", ylabel="training loss", yscale="log",
              title=f"Mean over {window} steps and all seeds ({options.seeds})")  # fmt: skip
     left.legend()

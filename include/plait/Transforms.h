@@ -39,8 +39,8 @@ void placeUpdates(mlir::FunctionOpInterface step, train::Placement policy,
 void fuseBackward(mlir::FunctionOpInterface step);
 
 /// Rewrites `step` into `@<name>_first`, `@<name>` and `@<name>_flush`. Fails,
-/// changing nothing, where an update's parameter or state is no argument of
-/// the step or its next value has other users.
+/// changing nothing, where an update that is to wait cannot, or where another
+/// function calls the step.
 mlir::LogicalResult fuseForward(mlir::ModuleOp module,
                                 mlir::FunctionOpInterface step);
 

@@ -55,6 +55,10 @@ FailureOr<std::string> Session::place(ModuleOp module, StringRef entry) {
   if (failed(signature))
     return failure();
   plain = *signature;
+  auto keys = readModelKeys(*step, plain);
+  if (failed(keys))
+    return failure();
+  modelKeys = *keys;
   PassManager schedule(module.getContext());
   buildSchedulePipeline(schedule, name);
   if (failed(schedule.run(module)))

@@ -114,6 +114,27 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
   return signature;
 }
 
+FailureOr<std::vector<std::pair<std::string, std::string>>>
+run::readModelKeys(FunctionOpInterface step, const StepSignature &signature) {
+  std::vector<std::pair<std::string, std::string>> keys;
+  auto model = step->getAttrOfType<DictionaryAttr>(TrainDialect::kModelAttr);
+  if (!model)
+    return keys;
+  for (NamedAttribute entry : model) {
+    std::string name = cast<StringAttr>(entry.getValue()).str();
+    bool found = llvm::any_of(signature.slots, [&](const Slot &slot) {
+      return slot.name == name &&
+             (slot.kind == Kind::Param || slot.kind == Kind::Buffer);
+    });
+    if (!found)
+      return step.emitError("'train.model' has '")
+             << name << "' for '" << entry.getName().getValue()
+             << "', which is no parameter or buffer of the step";
+    keys.emplace_back(entry.getName().str(), name);
+  }
+  return keys;
+}
+
 std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
   std::vector<UpdateReport> reports;
   step.walk([&](UpdateOpInterface update) {

@@ -8,7 +8,8 @@
 // Materialize next: what a step carries to the next one is written into the
 // argument it replaces. Bufferization then finds it in place, copies it there,
 // or refuses; it cannot return a fresh buffer instead. A result that is an old
-// value is copied before that is overwritten.
+// value is copied before that is overwritten. Whatever is not carried is read
+// only.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,6 +39,19 @@ static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
     return false;
   OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
   return init && init->get() == arg;
+}
+
+/// What no result replaces is the same in the next step: inputs, but also frozen
+/// parameters, and those of an evaluation. An op that has one for a destination
+/// must not find it in place.
+static void makeOthersReadOnly(FunctionOpInterface step) {
+  llvm::BitVector readOnly(step.getNumArguments(), true);
+  for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
+    if (BlockArgument arg = getCarriedArg(step, i))
+      readOnly.reset(arg.getArgNumber());
+  for (unsigned i : readOnly.set_bits())
+    step.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,
+                    BoolAttr::get(step.getContext(), false));
 }
 
 static void materializeNext(FunctionOpInterface step) {
@@ -77,12 +91,10 @@ static void materializeNext(FunctionOpInterface step) {
   }
   // An output that is carried, too, is read where it then is.
   for (OpOperand &result : ret->getOpOperands())
-    if (auto tie = ties.find(result.get()); tie != ties.end())
+    if (auto tie = ties.find(result.get());
+        tie != ties.end() && !getCarriedArg(step, result.getOperandNumber()))
       result.set(tie->second);
-  for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i)
-    if (isa_and_nonnull<InputAttr>(getArgRole(step, i)) || !getArgRole(step, i))
-      step.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,
-                      b.getBoolAttr(false));
+  makeOthersReadOnly(step);
 }
 
 namespace {

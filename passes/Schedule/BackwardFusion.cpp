@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
+#include "plait/Analysis/Aliases.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
@@ -65,7 +66,7 @@ static bool isElementwise(linalg::LinalgOp op) {
 static bool readsAcrossPanels(linalg::LinalgOp producer,
                               UpdateOpInterface update) {
   for (Value old : update->getOperands().take_back(update->getNumResults()))
-    for (Value view : collectViews(old))
+    for (Value view : collectAliases(old))
       for (OpOperand &use : view.getUses()) {
         if (!producer->isAncestor(use.getOwner()))
           continue;

@@ -16,6 +16,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
+#include "Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
@@ -86,25 +87,17 @@ static PendingValues pendingOf(ArrayRef<UpdateOpInterface> updates) {
 
 /// All or nothing: what `train-place` checked is checked again, because the
 /// graph may have changed since.
-static LogicalResult checkAll(FunctionOpInterface step,
+static LogicalResult checkAll(ModuleOp module, FunctionOpInterface step,
                               ArrayRef<UpdateOpInterface> updates) {
-  if (step.getFunctionBody().getBlocks().size() != 1)
-    return step.emitError("forward fusion needs a step of one block");
+  if (!SymbolTable::symbolKnownUseEmpty(step, module))
+    return step.emitError("is called in its module, but forward fusion changes "
+                          "what it takes and gives; inline it first");
   for (UpdateOpInterface update : updates) {
-    auto isArg = [&](Value v) {
-      auto arg = dyn_cast<BlockArgument>(v);
-      return arg && arg.getOwner() == &step.getFunctionBody().front();
-    };
-    if (getParamName(update).empty() ||
-        !llvm::all_of(update.getDpsInits(), isArg))
-      return update->emitError("cannot wait for the next step: its parameter "
-                               "and states must be arguments with roles");
-    for (Value next : update->getResults())
-      for (Operation *user : next.getUsers())
-        if (!user->hasTrait<OpTrait::IsTerminator>())
-          return update->emitError("cannot wait for the next step: its new "
-                                   "value is used in this one, by '")
-                 << user->getName() << "'";
+    std::string reason = whyNotMove(update);
+    if (reason.empty())
+      reason = whyNotWait(update);
+    if (!reason.empty())
+      return update->emitError("cannot wait for the next step: ") << reason;
   }
   return success();
 }
@@ -137,6 +130,7 @@ static SmallVector<Value> appendArguments(FunctionOpInterface step,
 
 static FunctionOpInterface cloneAs(FunctionOpInterface step, const Twine &name) {
   FunctionOpInterface copy = cast<FunctionOpInterface>(step->clone());
+  copy->removeAttr(TrainDialect::kModelAttr); // @step says it, once
   SymbolTable::setSymbolName(copy, name.str());
   OpBuilder b(step);
   b.insert(copy);
@@ -166,27 +160,20 @@ static Operation *firstReader(Block *block, ValueRange values) {
   return first;
 }
 
-/// Puts the update into one loop nest with `reader`, where that is a product
-/// that reads the new parameter itself.
+/// Puts the update into one loop nest with its first reader, where it can be.
 static void clusterWithReader(UpdateOpInterface update, Operation *reader) {
-  auto product = dyn_cast<linalg::LinalgOp>(reader);
+  std::string name = ("update of \"" + getParamName(update) + "\" ").str();
   auto opts = remark::RemarkOpts::name("forward-fusion")
                   .category("train-forward-fusion")
                   .function(getParamName(update));
-  if (!product || !linalg::isaContractionOpInterface(product) ||
-      !update.isElementwise()) {
+  if (std::string reason = whyNotOneNest(update, reader); !reason.empty()) {
     remark::missed(update.getLoc(), opts)
-        << ("update of \"" + getParamName(update) +
-            "\" moved to the next step, but its first reader '" +
-            reader->getName().getStringRef() +
-            "' is no product, so they are not one loop nest")
-               .str();
+        << name + "moved to the next step, but " + reason +
+               ", so they are not one loop nest";
     return;
   }
   remark::passed(update.getLoc(), opts)
-      << ("update of \"" + getParamName(update) +
-          "\" is in one loop nest with its first reader in the next step")
-             .str();
+      << name + "is in one loop nest with its first reader in the next step";
   wrapIntoCluster({update, reader}, Placement::Forward);
 }
 
@@ -248,7 +235,7 @@ LogicalResult plait::fuseForward(ModuleOp module, FunctionOpInterface step) {
   SmallVector<UpdateOpInterface> updates = forwardUpdates(step);
   if (updates.empty())
     return success();
-  if (failed(checkAll(step, updates)))
+  if (failed(checkAll(module, step, updates)))
     return failure();
   std::string name = SymbolTable::getSymbolName(step).str();
   for (StringRef suffix : {"_first", "_flush"})

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
@@ -30,45 +31,20 @@ static remark::RemarkOpts remarkOpts(UpdateOpInterface update) {
       .function(getParamName(update));
 }
 
-static bool isCarried(BlockArgument arg) {
-  auto step = dyn_cast<FunctionOpInterface>(arg.getOwner()->getParentOp());
-  return step && isa_and_nonnull<ParamAttr, StateAttr>(
-                     getArgRole(step, arg.getArgNumber()));
-}
-
 /// The reason why `update` cannot be placed by `policy`; empty where it can.
 static std::string whyNot(UpdateOpInterface update, Placement policy,
                           const UpdateDependence &dependence) {
-  StringRef name = getParamName(update);
   if (policy == Placement::Baseline)
     return "";
-  if (name.empty())
-    return "an update whose parameter is no argument with the role #train.param "
-           "stays where it is";
-  if (policy == Placement::Backward) {
-    if (!dependence.getWindow(update).isLegal())
-      return dependence.explain(update) + "; no earlier position is legal";
-    if (!dependence.getOtherGradients(update).empty())
-      return dependence.explain(update) +
-             "; it stays after them (policy=forward can place it)";
-    return "";
-  }
-  for (Value old : update.getDpsInits())
-    if (!isa<BlockArgument>(old))
-      return "update of \"" + name.str() +
-             "\" replaces a value that is no argument of the step";
-  for (Value input : update.getDpsInputs())
-    if (auto arg = dyn_cast<BlockArgument>(input); arg && isCarried(arg))
-      return "update of \"" + name.str() +
-             "\" reads the old value of argument #" +
-             std::to_string(arg.getArgNumber()) +
-             ", which this step replaces, so it cannot wait";
-  for (Value next : update->getResults())
-    if (!llvm::all_of(next.getUsers(), [](Operation *user) {
-          return user->hasTrait<OpTrait::IsTerminator>();
-        }))
-      return "the new value of \"" + name.str() +
-             "\" is used in the same step, so the update cannot wait";
+  if (std::string reason = whyNotMove(update); !reason.empty())
+    return reason;
+  if (policy == Placement::Forward)
+    return whyNotWait(update);
+  if (!dependence.getWindow(update).isLegal())
+    return dependence.explain(update) + "; no earlier position is legal";
+  if (!dependence.getOtherGradients(update).empty())
+    return dependence.explain(update) +
+           "; it stays after them (policy=forward can place it)";
   return "";
 }
 

@@ -156,6 +156,7 @@ def compose_step(
     buffers: Sequence[str],
     inputs: Sequence[str],
     ranges: Mapping[str, IndexRange] | None = None,
+    model: Mapping[str, str] | None = None,
 ) -> str:
     """The module text of `@step`.
 
@@ -167,7 +168,8 @@ def compose_step(
     The step takes each parameter followed by its states, then the buffers, the
     inputs and the learning rates; it returns the loss and the next value of
     everything before the inputs, in the same order. `ranges` says what the
-    values of a buffer or input may be, where they are indices.
+    values of a buffer or input may be, where they are indices; `model` which
+    parameter or buffer each key of the model's state_dict stands for.
 
     Raises:
         ValueError: the function's arguments or results are not as described,
@@ -193,7 +195,7 @@ def compose_step(
         step.take(name)
     for name, value in rate_values.items():
         step.add_argument(value, "tensor<f32>", _role("input", name))
-    return step.text()
+    return step.text(model or {})
 
 
 class _Step:
@@ -262,7 +264,9 @@ class _Step:
             f"{_attributes(update.attributes)}"
         )
 
-    def text(self) -> str:
+    def text(self, model: Mapping[str, str]) -> str:
+        keys = ", ".join(f"{string_literal(k)} = {string_literal(n)}" for k, n in model.items())
+        attributes = f"train.step, train.model = {{{keys}}}" if keys else "train.step"
         opening, arrow = "  func.func @step(", "    -> ("
         separator = ",\n" + " " * len(opening)
         result_separator = ",\n" + " " * len(arrow)
@@ -272,7 +276,7 @@ class _Step:
             "module {",
             opening + separator.join(self._arguments) + ")",
             arrow + result_separator.join(result_roles) + ")",
-            "    attributes {train.step} {",
+            f"    attributes {{{attributes}}} {{",
             *(_rename(line, self._renamed) for line in self._function.body),
             *self._ops,
             f"    return {', '.join(v for v, _, _ in self._results)}"

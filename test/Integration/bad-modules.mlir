@@ -72,3 +72,7 @@
 // RUN: %{eval} --eval=@eval | FileCheck %s --check-prefix=EVAL-SHAPE
 // EVAL-SHAPE: --eval=@eval: reads 'fc2.weight' as F32[5, 8], but the step has it as F32[3, 5]
 // EVAL-SHAPE: code 2
+// RUN: sed 's/^    attributes {train.step} {/    attributes {train.step, train.model = {"a" = "nothing"}} {/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{step} | FileCheck %s --check-prefix=MODEL
+// MODEL: error: 'train.model' has 'nothing' for 'a', which is no parameter or buffer of the step
+// MODEL: code 2

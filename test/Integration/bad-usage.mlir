@@ -73,3 +73,5 @@
 // RUN: %{exit} --help | FileCheck %s --check-prefix=HELP
 // HELP: --compare
 // HELP: code 0
+// RUN: not plait-run %S/Inputs/step.mlir --random-inputs --threads=100000 2>&1 | FileCheck %s --check-prefix=THREADS
+// THREADS: error: --threads=100000: at most 1024

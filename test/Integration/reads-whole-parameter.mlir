@@ -2,6 +2,7 @@
 // loop nest with the update. All schedules give the same bits, and the panels
 // of an update of two loops, too.
 
+// RUN: plait-run %s --entry-point=gram --random-inputs -n 4 --block=4 --compare | FileCheck %s
 // RUN: plait-run %s --entry-point=two_loops --random-inputs -n 4 --block=4 --compare | FileCheck %s
 // CHECK-COUNT-3: equal bit for bit
 // RUN: not plait-run %s --entry-point=empty --random-inputs -n 1 2>&1 | FileCheck %s --check-prefix=EMPTY

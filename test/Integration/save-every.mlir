@@ -93,3 +93,11 @@
 // RUN: plait-run %S/Inputs/step.mlir --inputs=%t/explode.safetensors -n 20 --save=%t/unchecked --check-finite=false
 // RUN: ls %t/unchecked | FileCheck %s --check-prefix=UNCHECKED
 // UNCHECKED: model.safetensors
+
+// What a run that was killed while it saved left does not get into a save.
+// RUN: rm -rf %t && mkdir -p %t/left/.step-2.partial && echo x > %t/left/.step-2.partial/.plait-1-1.tmp
+// RUN: %python %S/Inputs/make_data.py %t.left.safetensors
+// RUN: plait-run %S/Inputs/step.mlir --inputs=%t.left.safetensors -n 8 --save=%t/left --save-every=2 --keep=1
+// RUN: ls -A %t/left | FileCheck %s --check-prefix=LEFT
+// LEFT-NOT: step-2
+// LEFT: step-8

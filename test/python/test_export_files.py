@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 from exported import export, mlp, parse, torch
+from plait_run import needs_plait_run, run_step
 from safetensors.numpy import load_file
 
 import plait
+import plait.torch
 from plait import convert
 
 def test_save(tmp_path):
@@ -80,3 +82,38 @@ else:
 def test_plait_opt_is_used():
     with pytest.raises(AssertionError):
         parse('module {\n  "no.such_op"() : () -> ()\n}\n')
+
+
+class Tied(torch.nn.Module):
+    """Tied weights, dropout, buffers that are and are not in the state_dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+        self.b.weight = self.a.weight
+        self.drop, self.norm = torch.nn.Dropout(0.1), torch.nn.BatchNorm1d(4)
+        self.register_buffer("shift", torch.ones(4), persistent=False)
+
+    def forward(self, x):
+        return self.b(self.norm(self.drop(self.a(x) + self.shift)))
+
+
+@needs_plait_run
+@pytest.mark.parametrize("schedule", ["backward", "forward"])
+def test_saved_model_loads_strictly(tmp_path, schedule):
+    model = Tied()
+    loss = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 1.0, 1.0]))
+    data = torch.randn(8, 4), torch.randint(4, (8,))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step = plait.torch.export_step(model, loss, optimizer, data)
+    inputs = {"x": data[0].numpy(), "y": data[1].numpy()}
+    options = [f"--schedule={schedule}", f"--save={tmp_path}/saved"]
+    run_step(tmp_path, step.module_text, step.tensors | inputs, 3, *options)
+    saved = load_file(tmp_path / "saved/model.safetensors")
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in saved.items()}, strict=True)
+    np.testing.assert_array_equal(saved["a.weight"], saved["b.weight"])
+    rest = load_file(tmp_path / "saved/optimizer.safetensors")
+    assert {"rng", "shift", "loss_fn.weight"} <= rest.keys()
+    # And it goes on.
+    options = [f"--schedule={schedule}", f"--resume={tmp_path}/saved"]
+    run_step(tmp_path, step.module_text, step.tensors | inputs, 2, *options)

@@ -18,6 +18,7 @@
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include <set>
 
 using namespace plait;
 using namespace plait::run;
@@ -38,12 +39,24 @@ static Status writeFiles(Session &session, const std::string &directory,
     return Error{directory + ": " + error.message()};
   if (Status status = session.flush(); !status)
     return status;
+  auto view = [&](const std::string &name) {
+    HostTensor *tensor = session.find(name);
+    return TensorView{tensor->dtype, tensor->shape, tensor->data.data()};
+  };
   std::map<std::string, TensorView> model, optimizer;
-  for (const Slot *slot : session.carried()) {
-    HostTensor *tensor = session.find(slot->name);
-    auto &file = slot->kind == Kind::State ? optimizer : model;
-    file[slot->name] = {tensor->dtype, tensor->shape, tensor->data.data()};
+  std::set<std::string> placed;
+  for (const auto &[key, name] : session.modelKeys) {
+    model[key] = view(name);
+    placed.insert(name);
   }
+  // What the model does not know, such as the state of a random generator, is
+  // beside the optimizer's: strict loaders take all of the model's file.
+  bool isModels = session.modelKeys.empty();
+  for (const Slot *slot : session.carried())
+    if (!placed.count(slot->name))
+      (isModels && slot->kind != Kind::State ? model
+                                             : optimizer)[slot->name] =
+          view(slot->name);
   Metadata metadata = {{"format", "pt"},
                        {"plait_version", PLAIT_VERSION},
                        {"module_hash", info.moduleHash},
@@ -112,8 +125,13 @@ Status run::saveNumbered(Session &session, const std::string &directory,
                          const SaveInfo &info, unsigned keep) {
   std::string hidden =
       directory + "/.step-" + std::to_string(info.cursor.step) + ".partial";
-  if (Status status = writeFiles(session, hidden, info); !status)
+  // What a run that was killed left, or a disk that was full.
+  if (std::error_code error = fs::remove_directories(hidden, false))
+    return Error{hidden + ": " + error.message()};
+  if (Status status = writeFiles(session, hidden, info); !status) {
+    fs::remove_directories(hidden);
     return status;
+  }
   if (Status status =
           renameDurably(hidden, numbered(directory, info.cursor.step));
       !status)

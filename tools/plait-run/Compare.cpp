@@ -12,10 +12,13 @@
 #include "Compare.h"
 
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/SHA256.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 using namespace plait;
@@ -34,13 +37,29 @@ struct Comparison {
 
 using MakeFeed = std::function<Expected<DataFeed>(const StepSignature &)>;
 
+/// The outputs of a step by name, as hashes: what many steps give is large.
+using Outputs = std::map<std::string, std::array<uint8_t, 32>>;
+
 struct Entry {
   std::unique_ptr<Session> session;
   Trace trace;
+  std::vector<Outputs> outputs; ///< of each step
   Tensors results; ///< parameters, states and buffers after the last step
   std::string difference;
 };
 } // namespace
+
+static Outputs hashOutputs(Session &session) {
+  Outputs outputs;
+  const StepSignature &signature = *session.lastRun();
+  for (const Slot &slot : signature.slots)
+    if (slot.kind == Kind::Output) {
+      const auto &data = session.output(signature, slot.name)->data;
+      outputs[slot.name] =
+          llvm::SHA256::hash(llvm::ArrayRef<uint8_t>(data.data(), data.size()));
+    }
+  return outputs;
+}
 
 /// Runs `steps` steps from the given state and flushes.
 static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
@@ -51,6 +70,7 @@ static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
     if (Status status = entry.session->step(feed); !status)
       return status;
     entry.trace.losses.push_back(entry.session->loss());
+    entry.outputs.push_back(hashOutputs(*entry.session));
   }
   if (Status status = entry.session->flush(); !status)
     return status;
@@ -63,11 +83,12 @@ static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
   return Status::success();
 }
 
-/// The first carried value or loss that is not the reference's, bit for bit.
+/// The first output or carried value that is not the reference's, bit for bit.
 static std::string firstDifference(Entry &reference, Entry &other) {
-  if (std::memcmp(reference.trace.losses.data(), other.trace.losses.data(),
-                  reference.trace.losses.size() * sizeof(float)) != 0)
-    return "loss";
+  for (size_t step = 0; step < reference.outputs.size(); ++step)
+    for (const auto &[name, hash] : reference.outputs[step])
+      if (other.outputs[step][name] != hash)
+        return name + " of step " + std::to_string(step + 1);
   for (const auto &[name, tensor] : reference.results)
     if (std::memcmp(tensor.data.data(), other.results[name].data.data(),
                     tensor.data.size()) != 0)
@@ -121,6 +142,15 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
   result.report["equal"] = result.equal;
 }
 
+/// Equal numbers that are none prove little.
+static void warnIfDiverged(const RunOptions &options, const Entry &entry) {
+  for (auto [i, loss] : llvm::enumerate(entry.trace.losses))
+    if (!std::isfinite(loss) && hasLoss(*entry.session))
+      return warn(options, "the loss is not finite from step " +
+                               llvm::Twine(i + 1) +
+                               " on; what is compared after that proves little");
+}
+
 /// An empty message means that a diagnostic was printed.
 static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
                                              const RunOptions &options,
@@ -138,7 +168,7 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     auto made = Session::create(module, session, memory);
     if (failed(made))
       return Error{""};
-    entries.push_back({std::move(*made), {reasons.take(), {}, {}, 0}, {}, ""});
+    entries.push_back({std::move(*made), {reasons.take(), {}, {}, 0}, {}, {}, ""});
   }
   const StepSignature &signature = entries.front().session->signature();
   warnUnused(options, "--inputs", &signature, tensors);
@@ -150,6 +180,8 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     if (Status s = trainFrom(entry, tensors, std::move(*feed), options.steps);
         !s)
       return Error{s.message()};
+    if (&entry == &entries.front())
+      warnIfDiverged(options, entry);
     entry.difference = firstDifference(entries.front(), entry);
     result.equal &= entry.difference.empty();
     if (&entry != &entries.front())

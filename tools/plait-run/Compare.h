@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Comparing schedules: equality bit for bit in one pass, time in another, in
-// blocks whose order rotates (rotating every step would let the copies of the
-// weights evict each other).
+// Comparing schedules: equality bit for bit in one pass, of the outputs of each
+// step and of what is carried after the last; time in another, in blocks whose
+// order rotates (rotating every step would let the copies of the weights evict
+// each other).
 //
 //===----------------------------------------------------------------------===//
 

@@ -59,7 +59,7 @@ PLAIT_OPT(cl::opt<std::string>, schedule, "schedule", cl::init("backward"),
           cl::desc("Where updates run: baseline, backward (default), "
                    "forward or auto"));
 PLAIT_OPT(cl::opt<unsigned>, threads, "threads", cl::init(0),
-          cl::desc("Threads (default: all processors)"));
+          cl::desc("Threads, at most 1024 (default: all processors)"));
 PLAIT_OPT(cl::opt<std::string>, cpu, "mcpu",
           cl::desc("CPU to generate code for (default: this one)"));
 PLAIT_OPT(cl::opt<std::string>, evalName, "eval",
@@ -188,6 +188,10 @@ static std::string idleOption() {
   return "";
 }
 
+/// More than any machine has; OpenMP's runtime aborts where it cannot start as
+/// many as it is asked for.
+static constexpr unsigned kMaxThreads = 1024;
+
 /// What the options say together: the message of the first contradiction, or
 /// an empty string.
 static std::string contradiction() {
@@ -195,6 +199,9 @@ static std::string contradiction() {
     return "--wrap and --drop-last exclude each other";
   if (std::string message = idleOption(); !message.empty())
     return message;
+  if (threads > kMaxThreads)
+    return "--threads=" + std::to_string(threads) + ": at most " +
+           std::to_string(kMaxThreads);
   if (steps == 0 && (compareFlag || given(resultsFile)))
     return std::string(compareFlag ? "--compare" : "--results") +
            " needs at least one step; --steps=0 runs none";

@@ -87,6 +87,9 @@ public:
   /// The step's first f32 scalar output: the loss; NaN where there is none.
   float loss();
 
+  /// `train.model` of the step: keys and the tensors they name; may be empty.
+  std::vector<std::pair<std::string, std::string>> modelKeys;
+
   double compileMs = 0;
   int64_t arenaBytes = 0;
   std::vector<UpdateReport> updates;

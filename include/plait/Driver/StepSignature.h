@@ -50,6 +50,11 @@ struct StepSignature {
 /// files cannot hold.
 mlir::FailureOr<StepSignature> readSignature(mlir::FunctionOpInterface step);
 
+/// The entries of `train.model` of `step`: keys, and the parameters or buffers
+/// that they name; none where it has no such attribute.
+mlir::FailureOr<std::vector<std::pair<std::string, std::string>>>
+readModelKeys(mlir::FunctionOpInterface step, const StepSignature &signature);
+
 /// What became of one update.
 struct UpdateReport {
   std::string param;

@@ -223,6 +223,19 @@ static LogicalResult verifyResults(Operation *op, FunctionOpInterface fn) {
   return success();
 }
 
+/// That the names are there is checked where they are read: lowering takes the
+/// roles away.
+static LogicalResult verifyModel(Operation *op, Attribute value) {
+  auto model = dyn_cast<DictionaryAttr>(value);
+  bool isTable = model && llvm::all_of(model, [](NamedAttribute entry) {
+                   return isa<StringAttr>(entry.getValue());
+                 });
+  if (!isa<FunctionOpInterface>(op) || !isTable)
+    return op->emitOpError("'train.model' must be a dictionary of strings of a "
+                           "function");
+  return success();
+}
+
 LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
                                                      NamedAttribute attr) {
   if (attr.getName() == kPlacementAttr) {
@@ -232,6 +245,8 @@ LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
       return op->emitOpError("'train.placement' must be a #train.placement");
     return success();
   }
+  if (attr.getName() == kModelAttr)
+    return verifyModel(op, attr.getValue());
   if (attr.getName() != kStepAttr)
     return op->emitOpError("has an unknown attribute '")
            << attr.getName().getValue() << "'";

@@ -125,10 +125,23 @@ def export_step(
     lrs = {name: np.array(rate, np.float32) for name, rate in rates.values()}
     buffer_names = [public(name) for name in rest]
     taken = [*inputs, *([] if named else lrs)]
-    text = compose_step(parse_function(function), updates, buffer_names, taken, gradients.ranges)
+    tied = ties(loss)
+    keys = _model_keys(model, {*map(public, trained), *buffer_names}, tied)
+    text = compose_step(
+        parse_function(function), updates, buffer_names, taken, gradients.ranges, keys
+    )
     carried = _carried(optimizer, trained, states)
     carried |= {public(name): _array(value) for name, value in rest.items()}
-    return ExportedStep(text, carried, inputs | lrs, ties(loss))
+    return ExportedStep(text, carried, inputs | lrs, tied)
+
+
+def _model_keys(
+    model: torch.nn.Module, carried: set[str], tied: Mapping[str, str]
+) -> dict[str, str]:
+    """For each key of the model's state_dict, the parameter or buffer it names.
+    Empty where they are the step's, each under its own name."""
+    keys = {key: tied.get(key, key) for key in model.state_dict()}
+    return {} if carried == keys.keys() else {k: n for k, n in keys.items() if n in carried}
 
 
 def _lowered(

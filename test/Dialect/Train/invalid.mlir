@@ -103,6 +103,13 @@ func.func @step_is_no_unit() attributes {train.step = 1 : i32} {
 
 // -----
 
+// expected-error@+1 {{'train.model' must be a dictionary of strings of a function}}
+func.func @model_is_no_table() attributes {train.model = ["w"]} {
+  return
+}
+
+// -----
+
 // expected-error@+1 {{has an unknown attribute 'train.stage'}}
 func.func @unknown_attribute() attributes {train.stage} {
   return

@@ -112,6 +112,33 @@ func.func @carried_through_loop(
   return %r#0, %r#1 : tensor<4xf32>, tensor<4xf32>
 }
 
+// An argument that passes through is its own next value, whoever else takes it
+// over.
+
+// CHECK-LABEL: func.func @passes_through
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<4xf32> {train.role = #train.param<"w">}, %[[P:[^ ]*]]: tensor<4xf32>
+// CHECK-NEXT:    %[[PT:.*]] = bufferization.materialize_in_destination %[[W]] in %[[P]]
+// CHECK-NEXT:    return %[[W]], %[[PT]]
+func.func @passes_through(
+    %w: tensor<4xf32> {train.role = #train.param<"w">}, %p: tensor<4xf32> {train.role = #train.state<"w", "old">})
+    -> (tensor<4xf32> {train.role = #train.next<"w">}, tensor<4xf32> {train.role = #train.next<"w", "old">})
+    attributes {train.step} {
+  return %w, %w : tensor<4xf32>, tensor<4xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_overwrite_what_is_not_carried
+// CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32> {train.role = #train.param<"w">}
+// CHECK-SAME:    tensor<4xf32> {bufferization.writable = false, train.role = #train.param<"frozen">}
+// CHECK-SAME:    tensor<4xf32> {bufferization.writable = false, train.role = #train.state<"w", "dropped">}
+// CHECK-SAME:    tensor<4xf32> {bufferization.writable = false, train.role = #train.pending<"w", "in0">}
+func.func @do_not_overwrite_what_is_not_carried(
+    %w: tensor<4xf32> {train.role = #train.param<"w">}, %f: tensor<4xf32> {train.role = #train.param<"frozen">},
+    %s: tensor<4xf32> {train.role = #train.state<"w", "dropped">}, %g: tensor<4xf32> {train.role = #train.pending<"w", "in0">})
+    -> (tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %n = arith.addf %w, %g : tensor<4xf32>
+  return %n : tensor<4xf32>
+}
+
 // CHECK-LABEL: func.func @do_not_touch_what_is_no_step
 // CHECK-SAME:    %{{[^ ]*}}: tensor<4xf32>)
 func.func @do_not_touch_what_is_no_step(%x: tensor<4xf32>) -> tensor<4xf32> {

@@ -5,7 +5,7 @@
 func.func @new_value_used(
     %w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>)
     -> (tensor<4xf32>, tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
-  // expected-error@+1 {{cannot wait for the next step: its new value is used in this one, by 'arith.negf'}}
+  // expected-error@+1 {{cannot wait for the next step: the new value of "w" is used in the same step, by 'arith.negf', so the update cannot wait}}
   %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
   %n = arith.negf %w1 : tensor<4xf32>
   return %n, %w1 : tensor<4xf32>, tensor<4xf32>
@@ -15,7 +15,7 @@ func.func @new_value_used(
 
 func.func @parameter_is_no_argument(%g: tensor<4xf32>) -> tensor<4xf32> attributes {train.step} {
   %w = tensor.empty() : tensor<4xf32>
-  // expected-error@+1 {{cannot wait for the next step: its parameter and states must be arguments with roles}}
+  // expected-error@+1 {{cannot wait for the next step: an update whose parameter is no argument with the role #train.param stays where it is}}
   %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
   return %w1 : tensor<4xf32>
 }
@@ -32,11 +32,47 @@ func.func @step(%w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4
 
 // -----
 
-// expected-error@+1 {{forward fusion needs a step of one block}}
 func.func @two_blocks(%w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>)
     -> (tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
   cf.br ^bb1
 ^bb1:
+  // expected-error@+1 {{cannot wait for the next step: update of "w" is not in the step's first block, and stays where it is}}
   %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
+  return %w1 : tensor<4xf32>
+}
+
+// -----
+
+func.func @in_condition(%w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>, %c: i1)
+    -> (tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %r = scf.if %c -> tensor<4xf32> {
+    // expected-error@+1 {{cannot wait for the next step: update of "w" is inside 'scf.if'}}
+    %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
+    scf.yield %w1 : tensor<4xf32>
+  } else {
+    scf.yield %w : tensor<4xf32>
+  }
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @new_value_is_output(%w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>)
+    -> (tensor<4xf32> {train.role = #train.next<"w">}, tensor<4xf32> {train.role = #train.output<"copy">}) attributes {train.step} {
+  // expected-error@+1 {{cannot wait for the next step: the new value of "w" is result #1 (#train.output<"copy">), too}}
+  %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
+  return %w1, %w1 : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// expected-error@+1 {{is called in its module, but forward fusion changes what it takes and gives; inline it first}}
+func.func @called(%w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>)
+    -> (tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
+  return %w1 : tensor<4xf32>
+}
+func.func @caller(%w: tensor<4xf32>, %g: tensor<4xf32>) -> tensor<4xf32> {
+  %w1 = call @called(%w, %g) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %w1 : tensor<4xf32>
 }

@@ -56,6 +56,10 @@ def Train_Dialect : Dialect {
   let extraClassDeclaration = [{
     /// Unit attribute that makes a function a training step.
     static constexpr ::llvm::StringLiteral kStepAttr = "train.step";
+    /// Dictionary on a training step: for each key of the model's own table of
+    /// tensors (torch's state_dict), the parameter or buffer that it names. A
+    /// tied one has several keys; what no key names is not the model's.
+    static constexpr ::llvm::StringLiteral kModelAttr = "train.model";
     /// Role of an argument or a result of a training step.
     static constexpr ::llvm::StringLiteral kRoleAttr = "train.role";
     /// What the values of an integer argument may be: low, high (exclusive),
