@@ -21,6 +21,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../Divisor.h"
+#include "../Schedule/Legality.h"
 #include "MergeLoops.h"
 
 #include "plait/Passes.h"
@@ -49,11 +50,15 @@ LogicalResult plait::decomposeUpdate(RewriterBase &rewriter,
   FailureOr<SmallVector<Value>> next = aggregated.decomposeOperation(rewriter);
   if (failed(next))
     return update->emitError("cannot be decomposed into linalg ops");
+  // A state of another shape has a loop of its own.
+  ArrayRef<int64_t> shape =
+      cast<ShapedType>(update.getParam().getType()).getShape();
   SmallVector<linalg::LinalgOp> loops;
   Operation *op = before ? before->getNextNode() : &update->getBlock()->front();
   for (; op != update; op = op->getNextNode())
     if (auto loop = dyn_cast<linalg::LinalgOp>(op);
-        loop && loop.getNumLoops() > 0)
+        loop && loop.getNumLoops() > 0 &&
+        loop.getStaticLoopRanges() == llvm::to_vector(shape))
       loops.push_back(loop);
   if (loops.size() > 1 && update.isElementwise())
     mergeLoops(rewriter, loops, *next);
@@ -196,32 +201,30 @@ static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
                                         ClusterOp cluster,
                                         int64_t panelBytes) {
   linalg::LinalgOp update = findRoot(cluster), product;
-  for (Operation *user : update->getUsers())
-    if (auto op = dyn_cast<linalg::LinalgOp>(user))
-      product = op;
+  if (!update)
+    return cluster.emitError("has no loop that makes a new parameter");
+  for (Operation *user : update->getUsers()) {
+    auto op = dyn_cast<linalg::LinalgOp>(user);
+    if (op && product && op != product)
+      return cluster.emitError("has two ops that read the new parameter");
+    product = op ? op : product;
+  }
   if (!product)
     return cluster.emitError("has no product that reads the new parameter");
-  for (OpOperand *operand : product.getDpsInputOperands()) {
-    if (operand->get() != update->getResult(0))
-      continue;
-    auto type = cast<RankedTensorType>(operand->get().getType());
-    AffineMap map = product.getMatchingIndexingMap(operand);
-    SmallVector<utils::IteratorType> kinds = product.getIteratorTypesArray();
-    for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
-      auto loop = cast<AffineDimExpr>(expr).getPosition();
-      if (kinds[loop] != utils::IteratorType::parallel)
-        continue;
-      int64_t rows = type.getDimSize(dim);
-      int64_t rowBytes = type.getNumElements() / rows * 4;
-      SmallVector<int64_t> sizes(product.getNumLoops(), 0);
-      sizes[loop] =
-          largestDivisor(rows, std::min(panelBytes / rowBytes, rows / 2));
-      return tileAndFuse(rewriter, product, sizes,
-                         /*yieldProducers=*/true);
-    }
-  }
-  return cluster.emitError("has a product that contracts every dimension of "
-                           "the parameter");
+  std::string reason;
+  FailureOr<PanelLoop> panel =
+      findPanelLoop(product, cast<OpResult>(update->getResult(0)), reason);
+  if (failed(panel))
+    return cluster.emitError("has a product that ") << reason;
+  auto type = cast<RankedTensorType>(update->getResult(0).getType());
+  if (!type.hasStaticShape())
+    return cluster.emitError("has a parameter of dynamic shape ") << type;
+  int64_t rows = type.getDimSize(panel->dim);
+  int64_t rowBytes = type.getNumElements() / rows * 4;
+  SmallVector<int64_t> sizes(product.getNumLoops(), 0);
+  sizes[panel->loop] =
+      largestDivisor(rows, std::min(panelBytes / rowBytes, rows / 2));
+  return tileAndFuse(rewriter, product, sizes, /*yieldProducers=*/true);
 }
 
 static void inlineCluster(RewriterBase &rewriter, ClusterOp cluster) {

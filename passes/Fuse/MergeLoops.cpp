@@ -38,8 +38,13 @@ static Merged collectOperands(ArrayRef<linalg::LinalgOp> ops,
                               ArrayRef<Value> results) {
   Merged merged;
   for (Value result : results) {
-    auto op = cast<linalg::LinalgOp>(result.getDefiningOp());
-    merged.inits.push_back(op.getTiedOpOperand(cast<OpResult>(result))->get());
+    // One loop may write where another has written: the first one's place.
+    Value init = result;
+    while (isInside(init, ops))
+      init = cast<linalg::LinalgOp>(init.getDefiningOp())
+                 .getTiedOpOperand(cast<OpResult>(init))
+                 ->get();
+    merged.inits.push_back(init);
     merged.types.push_back(result.getType());
   }
   for (linalg::LinalgOp op : ops)

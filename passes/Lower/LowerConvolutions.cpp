@@ -229,11 +229,37 @@ static linalg::LinalgOp gatherOutput(RewriterBase &b, linalg::LinalgOp op,
   return result;
 }
 
+/// Whether the elements of `memref` lie without gaps, row-major.
+static bool isDense(Value memref) {
+  return cast<MemRefType>(memref.getType()).getLayout().isIdentity();
+}
+
+/// A filter with gaps (a gradient that is a part of another) is copied: as a
+/// matrix it must be contiguous.
+static void makeFilterDense(RewriterBase &rewriter, linalg::LinalgOp op) {
+  OpOperand &filter = op->getOpOperand(1);
+  if (isDense(filter.get()))
+    return;
+  auto type = cast<MemRefType>(filter.get().getType());
+  rewriter.setInsertionPoint(op);
+  Value dense = memref::AllocOp::create(
+      rewriter, op.getLoc(),
+      MemRefType::get(type.getShape(), type.getElementType()));
+  AffineMap map = rewriter.getMultiDimIdentityMap(type.getRank());
+  makeCopy(rewriter, op.getLoc(), filter.get(), dense, map, map,
+           /*isShared=*/false);
+  rewriter.modifyOpInPlace(op, [&] { filter.set(dense); });
+}
+
 static LogicalResult lowerConvolution(RewriterBase &rewriter,
                                       linalg::LinalgOp op, StringRef &reason) {
   FailureOr<Convolution> conv = planConvolution(op, reason);
   if (failed(conv))
     return failure();
+  reason = "its output has gaps";
+  if (!isDense(op->getOperand(2)))
+    return failure();
+  makeFilterDense(rewriter, op);
   using LoopType = scf::SCFTilingOptions::LoopType;
   bool isNested = op->getParentOfType<scf::ForallOp>() ||
                   op->getParentOfType<scf::ParallelOp>();

@@ -16,6 +16,12 @@ pytestmark = needs_plait_run
 BATCH = 3
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """From some weights these trainings diverge, and magnify rounding."""
+    torch.manual_seed(0)
+
+
 def images(channels=2, size=(9, 8), classes=4):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(STEPS * BATCH, channels, *size, generator=generator)
@@ -54,19 +60,19 @@ def test_lenet_with_batch_norm(tmp_path, schedule):
 
 
 CONVOLUTIONS = {
-    "strided": nn.Conv2d(2, 3, (3, 2), stride=(2, 3), padding=(1, 0)),
-    "dilated": nn.Conv2d(2, 3, 3, dilation=(2, 3), padding=3, bias=False),
-    "grouped": nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2),
-    "same": nn.Conv2d(2, 3, (2, 3), padding="same"),
-    "pointwise": nn.Conv2d(2, 3, 1),
-    "transposed": nn.ConvTranspose2d(2, 4, 3, stride=2, padding=1, output_padding=1, groups=2),
+    "strided": lambda: nn.Conv2d(2, 3, (3, 2), stride=(2, 3), padding=(1, 0)),
+    "dilated": lambda: nn.Conv2d(2, 3, 3, dilation=(2, 3), padding=3, bias=False),
+    "grouped": lambda: nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2),
+    "same": lambda: nn.Conv2d(2, 3, (2, 3), padding="same"),
+    "pointwise": lambda: nn.Conv2d(2, 3, 1),
+    "transposed": lambda: nn.ConvTranspose2d(2, 4, 3, stride=2, padding=1, output_padding=1, groups=2),
 }
 
 
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
 def test_convolution(tmp_path, kind):
     # A second layer below, so that the input has a gradient.
-    check(tmp_path, nn.Conv2d(2, 2, 1), nn.Tanh(), CONVOLUTIONS[kind])
+    check(tmp_path, nn.Conv2d(2, 2, 1), nn.Tanh(), CONVOLUTIONS[kind]())
 
 
 def test_depthwise_separable(tmp_path):

@@ -134,7 +134,7 @@ func.func @do_not_fuse_no_reader(%w: tensor<4xf32>, %g: tensor<4xf32>) -> tensor
 // -----
 
 func.func @do_not_fuse_everything_contracted(%w: tensor<4xf32>, %g: tensor<4xf32>, %z: tensor<f32>) -> (tensor<4xf32>, tensor<f32>) {
-  // expected-error@+1 {{has a product that contracts every dimension of the parameter}}
+  // expected-error@+1 {{has a product that contracts every dimension of it}}
   %r:2 = train.cluster <forward> ins(%g, %w, %z : tensor<4xf32>, tensor<4xf32>, tensor<f32>) {
   ^bb0(%a: tensor<4xf32>, %p: tensor<4xf32>, %q: tensor<f32>):
     %n = train.sgd ins(%a : tensor<4xf32>) outs(%p : tensor<4xf32>) {lr = 0.1 : f64}
@@ -238,4 +238,43 @@ func.func @do_not_fuse_empty_parameter(%w: tensor<0x4xf32>, %g: tensor<0x4xf32>)
     train.yield %n : tensor<0x4xf32>
   } : tensor<0x4xf32>
   return %r : tensor<0x4xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_no_update(%w: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{has no loop that makes a new parameter}}
+  %r = train.cluster <forward> ins(%w : tensor<4xf32>) {
+  ^bb0(%p: tensor<4xf32>):
+    %n = arith.negf %p : tensor<4xf32>
+    train.yield %n : tensor<4xf32>
+  } : tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_read_twice(%w: tensor<4x4xf32>, %g: tensor<4x4xf32>, %z: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  // expected-error@+1 {{has a product that reads it through more than one operand}}
+  %r:2 = train.cluster <forward> ins(%g, %w, %z : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) {
+  ^bb0(%a: tensor<4x4xf32>, %p: tensor<4x4xf32>, %q: tensor<4x4xf32>):
+    %n = train.sgd ins(%a : tensor<4x4xf32>) outs(%p : tensor<4x4xf32>) {lr = 0.1 : f64}
+    %y = linalg.matmul ins(%n, %n : tensor<4x4xf32>, tensor<4x4xf32>) outs(%q : tensor<4x4xf32>) -> tensor<4x4xf32>
+    train.yield %n, %y : tensor<4x4xf32>, tensor<4x4xf32>
+  } : tensor<4x4xf32>, tensor<4x4xf32>
+  return %r#0, %r#1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+func.func @do_not_fuse_two_readers(%w: tensor<4x4xf32>, %g: tensor<4x4xf32>, %z: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) {
+  // expected-error@+1 {{has two ops that read the new parameter}}
+  %r:3 = train.cluster <forward> ins(%g, %w, %z : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) {
+  ^bb0(%a: tensor<4x4xf32>, %p: tensor<4x4xf32>, %q: tensor<4x4xf32>):
+    %n = train.sgd ins(%a : tensor<4x4xf32>) outs(%p : tensor<4x4xf32>) {lr = 0.1 : f64}
+    %y = linalg.matmul ins(%a, %n : tensor<4x4xf32>, tensor<4x4xf32>) outs(%q : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %u = linalg.matmul ins(%n, %a : tensor<4x4xf32>, tensor<4x4xf32>) outs(%q : tensor<4x4xf32>) -> tensor<4x4xf32>
+    train.yield %n, %y, %u : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
+  } : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
+  return %r#0, %r#1, %r#2 : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
 }

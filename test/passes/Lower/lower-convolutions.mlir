@@ -144,3 +144,31 @@ func.func @do_not_lower_one_channel(%x: memref<1x2x4x4xf32>, %w: memref<1x2x3x3x
       outs(%o : memref<1x1x2x2xf32>)
   return
 }
+
+// -----
+
+// A filter with gaps is copied: a matrix has none.
+// CHECK-LABEL: func @filter_with_gaps
+// CHECK:         memref.alloc() : memref<8x4x3x3xf32>
+// CHECK-NOT:     linalg.conv
+// CHECK:         return
+func.func @filter_with_gaps(%x: memref<4x4x11x11xf32>, %w: memref<8x4x3x3xf32, strided<[121, 25, 5, 1], offset: 6>>,
+                            %o: memref<4x8x9x9xf32>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %w : memref<4x4x11x11xf32>, memref<8x4x3x3xf32, strided<[121, 25, 5, 1], offset: 6>>)
+      outs(%o : memref<4x8x9x9xf32>)
+  return
+}
+
+// -----
+
+// REMARK: remark: {{.*}}convolution not lowered: its output has gaps
+// CHECK-LABEL: func @do_not_lower_output_with_gaps
+// CHECK: linalg.conv_2d_nchw_fchw
+func.func @do_not_lower_output_with_gaps(%x: memref<4x4x11x11xf32>, %w: memref<8x4x3x3xf32>,
+                                         %o: memref<4x8x9x9xf32, strided<[900, 100, 10, 1]>>) {
+  linalg.conv_2d_nchw_fchw
+      ins(%x, %w : memref<4x4x11x11xf32>, memref<8x4x3x3xf32>)
+      outs(%o : memref<4x8x9x9xf32, strided<[900, 100, 10, 1]>>)
+  return
+}
