@@ -21,9 +21,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "../Divisor.h"
-#include "../Schedule/Legality.h"
 #include "MergeLoops.h"
 
+#include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
@@ -66,6 +66,10 @@ LogicalResult plait::decomposeUpdate(RewriterBase &rewriter,
   return success();
 }
 
+static int64_t elementBytes(RankedTensorType type) {
+  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
 /// Extents of a panel of `type`, 0 for whole dimensions: as many rows as fit
 /// into `panelBytes`, or, where not even one does, a part of one. A divisor, so
 /// that every panel has the same static shape, and at least two panels so that
@@ -73,13 +77,13 @@ LogicalResult plait::decomposeUpdate(RewriterBase &rewriter,
 static SmallVector<int64_t> panelSizes(RankedTensorType type,
                                        int64_t panelBytes) {
   SmallVector<int64_t> sizes(type.getRank(), 0);
-  int64_t bytes =
-      type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  int64_t bytes = type.getNumElements() * elementBytes(type);
   for (auto [dim, extent] : llvm::enumerate(type.getShape())) {
     bytes /= extent;
     if (extent == 1)
       continue;
-    sizes[dim] = largestDivisor(extent, std::min(panelBytes / bytes, extent / 2));
+    sizes[dim] =
+        largestDivisor(extent, std::min(panelBytes / bytes, extent / 2));
     if (bytes <= panelBytes)
       break;
   }
@@ -220,7 +224,7 @@ static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
   if (!type.hasStaticShape())
     return cluster.emitError("has a parameter of dynamic shape ") << type;
   int64_t rows = type.getDimSize(panel->dim);
-  int64_t rowBytes = type.getNumElements() / rows * 4;
+  int64_t rowBytes = type.getNumElements() / rows * elementBytes(type);
   SmallVector<int64_t> sizes(product.getNumLoops(), 0);
   sizes[panel->loop] =
       largestDivisor(rows, std::min(panelBytes / rowBytes, rows / 2));

@@ -16,6 +16,7 @@
 
 #include "Cluster.h"
 #include "plait/Analysis/Aliases.h"
+#include "plait/Analysis/Replacement.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
@@ -95,6 +96,11 @@ fusableProducer(Value value, UpdateOpInterface update,
   }
   if (!usedOnlyBy(producer, members)) {
     reason = "has other users";
+    return {};
+  }
+  // In the nest, it would read what an update before it has replaced.
+  if (findReplacement(producer, update)) {
+    reason = "is made from a value that is replaced before";
     return {};
   }
   if (readsAcrossPanels(producer, update)) {

@@ -16,7 +16,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
-#include "Legality.h"
+#include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 

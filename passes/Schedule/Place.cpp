@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Legality.h"
+#include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 

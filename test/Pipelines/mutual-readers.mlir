@@ -4,9 +4,16 @@
 // DEFINE: %{policy} = baseline
 // DEFINE: %{buffers} = plait-opt %s --pass-pipeline='builtin.module(plait-to-llvm{policy=%{policy}})' --mlir-print-ir-before=train-finalize-abi -o /dev/null 2>&1
 // RUN: %{buffers} | FileCheck %s --implicit-check-not=memref.copy
+// REDEFINE: %{policy} = backward
+// RUN: %{buffers} | FileCheck %s --implicit-check-not=memref.copy
+// RUN: plait-opt %s --pass-pipeline='builtin.module(plait-schedule{policy=backward})' --remarks-filter=train-backward-fusion --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: plait-run %s --random-inputs -n 20 --compare | FileCheck %s --check-prefix=BITS
 // REDEFINE: %{policy} = forward
 // RUN: %{buffers} | FileCheck %s --implicit-check-not=memref.copy
 
+// REMARK: update of "w" is in one loop nest with its gradient
+// REMARK: update of "u" moved to its gradient, but is not fused: its gradient is made from a value that is replaced before, so it is stored
+// BITS-COUNT-3: equal bit for bit
 // CHECK: func.func @step(
 // CHECK: return %{{.*}}, %arg0, %arg1
 

@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PLAIT_PASSES_SCHEDULE_LEGALITY_H
-#define PLAIT_PASSES_SCHEDULE_LEGALITY_H
+#ifndef PLAIT_ANALYSIS_LEGALITY_H
+#define PLAIT_ANALYSIS_LEGALITY_H
 
 #include "plait/Dialect/Train/Train.h"
 
@@ -49,4 +49,4 @@ std::string whyNotOneNest(train::UpdateOpInterface update,
 
 } // namespace plait
 
-#endif // PLAIT_PASSES_SCHEDULE_LEGALITY_H
+#endif // PLAIT_ANALYSIS_LEGALITY_H

@@ -9,8 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Legality.h"
-#include "Cluster.h"
+#include "plait/Analysis/Legality.h"
 
 #include "llvm/ADT/SmallPtrSet.h"
 
@@ -161,7 +160,7 @@ static bool isMadeByLoop(UpdateOpInterface update) {
     return true; // see Optimizers.cpp
   Value next = general.getBody().front().getTerminator()->getOperand(0);
   auto loop = next.getDefiningOp<linalg::LinalgOp>();
-  return loop && !isInit(loop) && loop.getNumLoops() > 0 &&
+  return loop && !isa<linalg::FillOp>(loop) && loop.getNumLoops() > 0 &&
          next == loop->getResult(0);
 }
 
