@@ -394,14 +394,17 @@ def TrainExpandCopies : Pass<"train-expand-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
-def TrainMarkDots : Pass<"train-mark-dots"> {
-  let summary = "Mark products that are to be computed as dot products";
+def TrainMarkSkinny : Pass<"train-mark-skinny"> {
+  let summary = "Mark products with few rows, and say how they are computed";
   let description = [{
-    Sets `plait.dot` on each f32 product with at most 8 rows or lanes and at
-    least 32 of the other whose operands both lie along k: that of a weight
-    [out, in] and a few samples. `train-lower-contractions` then writes dot
-    products instead of register tiles, for which the weight would have to be
-    transposed.
+    For f32 products of a weight and a few samples:
+
+    - `plait.dot`, with at most 8 rows, where both operands lie along k:
+      `train-lower-contractions` writes dot products instead of register tiles,
+      for which the weight would have to be transposed.
+    - `plait.split_k = N`, with at most 64 rows, where weight and result lie
+      along the lanes: k is divided into N parts. Threads divide the parts, so
+      that each reads the rows that it updates.
 
     It runs before products are taken apart, so that a panel of one is computed
     as the whole would be.
@@ -447,9 +450,10 @@ def TrainLowerContractions : Pass<"train-lower-contractions"> {
     therefore has the same bits for every block size, for every number of
     threads, and for a row panel as for the whole product.
 
-    A product that `train-mark-dots` marked is written as dot products along k
-    instead: sums of a vector's width, and then of its elements. The order
-    depends on the length of k and the vector's width only.
+    A product that `train-mark-skinny` marked is written otherwise: as dot
+    products along k, sums of a vector's width, and then of its elements, whose
+    order depends on the length of k and the vector's width only; or in as many
+    parts of k as the mark says, each a chain of its own.
 
     Contractions of another element type, with dynamic extents or with another
     structure are left as they are, with a remark that gives the reason.

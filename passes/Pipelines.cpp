@@ -117,7 +117,7 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
                                   const TargetOptions &target) {
   // While updates are still whole, and nothing moves any more.
   pm.addNestedPass<func::FuncOp>(createTrainOrderUpdates());
-  pm.addPass(createTrainMarkDots());
+  pm.addPass(createTrainMarkSkinny());
   // From here to bufferization: no CSE, no LICM. Either would share the zero
   // fills of equal products again, and cost copies of full tensors.
   pm.addPass(createTrainLocalizeInits());

@@ -1,7 +1,7 @@
 //===----------------------------------------------------------------------===//
 //
-// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -52,7 +52,8 @@ static unsigned countUpdates(Value param) {
 std::string plait::whyNotMove(UpdateOpInterface update) {
   StringRef name = getParamName(update);
   if (name.empty())
-    return "an update whose parameter is no argument with the role #train.param "
+    return "an update whose parameter is no argument with the role "
+           "#train.param "
            "stays where it is";
   std::string of = ("update of \"" + name + "\" ").str();
   Operation *parent = update->getParentOp();
@@ -182,8 +183,8 @@ std::string plait::whyNotOneNest(UpdateOpInterface update, Operation *reader) {
         (!tensor.hasStaticShape() || llvm::is_contained(tensor.getShape(), 0)))
       return first + "has an operand without a static number of elements";
   std::string reason;
-  if (failed(findPanelLoop(product, cast<OpResult>(update->getResult(0)),
-                           reason)))
+  if (failed(
+          findPanelLoop(product, cast<OpResult>(update->getResult(0)), reason)))
     return first + reason;
   return "";
 }

@@ -17,8 +17,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ContractionEmitter.h"
+#include "Workspace.h"
 
-#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -56,49 +56,10 @@ Value ContractionEmitter::clamp(Value index, int64_t extent, int64_t block) {
 // Workspaces
 //===----------------------------------------------------------------------===//
 
-static bool isParallelLoop(Operation *op) {
-  // Names instead of classes, so that OpenMP is not a dependency.
-  return isa<scf::ParallelOp, scf::ForallOp>(op) ||
-         op->getName().getStringRef() == "affine.parallel" ||
-         op->getName().getDialectNamespace() == "omp";
-}
-
-/// The block whose start runs once per thread around the insertion point. An
-/// alloca in a sequential loop would grow the stack in each iteration.
-Block *ContractionEmitter::allocationBlock() {
-  Block *block = b.getInsertionBlock();
-  for (Operation *parent = block->getParentOp(); parent;
-       parent = block->getParentOp()) {
-    if (isParallelLoop(parent) || isa<FunctionOpInterface>(parent) ||
-        !parent->getBlock())
-      break;
-    block = parent->getBlock();
-  }
-  return &block->getParent()->front();
-}
-
-/// Returns a stack buffer of at least `size` elements. Contractions of one
-/// function or loop body run one after the other, so they share it.
-Value ContractionEmitter::workspace(StringRef role, int64_t size) {
-  constexpr StringLiteral tag = "plait.workspace";
-  Block *block = allocationBlock();
-  auto type = MemRefType::get({size}, b.getF32Type());
-  for (auto alloca : block->getOps<memref::AllocaOp>()) {
-    auto attr = alloca->getAttrOfType<StringAttr>(tag);
-    if (!attr || attr.getValue() != role)
-      continue;
-    if (alloca.getType().getNumElements() < size)
-      alloca.getResult().setType(type);
-    return alloca;
-  }
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(block);
-  auto alloca = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
-  alloca->setAttr(tag, b.getStringAttr(role));
-  return alloca;
-}
-
 void ContractionEmitter::createWorkspaces() {
+  auto workspace = [&](StringRef role, int64_t size) {
+    return getWorkspace(b, b.getLoc(), role, size);
+  };
   if (p.packLanes)
     laneSpace = workspace("lanes", p.blockLanes * p.packedLaneStride());
   if (p.rowPacking != RowPacking::None)

@@ -94,8 +94,6 @@ private:
                         llvm::function_ref<void(mlir::Value)> one);
 
   // Workspaces.
-  mlir::Block *allocationBlock();
-  mlir::Value workspace(llvm::StringRef role, int64_t size);
   void createWorkspaces();
 
   // The parts of the loop nest, from the outside to the inside.

@@ -239,7 +239,10 @@ static void chooseBlocks(ContractionPlan &plan,
 }
 
 /// Chooses the parallel grid: enough tiles to balance a few threads, yet as few
-/// as possible, since each row of tiles packs the lane operand once more.
+/// as possible, since each row of tiles packs the lane operand once more. A
+/// power of two of them, of equal size, so that a thread gets the same rows
+/// here as of a parameter's panels: else it reads what another one's cache
+/// holds.
 static void chooseGrid(ContractionPlan &plan) {
   const Contraction &c = plan.contraction;
   constexpr int64_t minTasks = 8;
@@ -254,9 +257,10 @@ static void chooseGrid(ContractionPlan &plan) {
   plan.isLarge = products >= minLargeProducts;
   int64_t blocks = divideCeil(c.numRows, plan.blockRows);
   int64_t parts = std::min(blocks, (int64_t)divideCeil(minTasks, columns));
-  if (!plan.isLarge)
-    parts = 1;
-  plan.taskRows = divideCeil(blocks, parts) * plan.blockRows;
+  parts = plan.isLarge ? llvm::PowerOf2Ceil(parts) : 1;
+  int64_t taskRows = alignTo(divideCeil(c.numRows, parts), plan.tileRows);
+  plan.blockRows = balancedBlock(taskRows, plan.blockRows, plan.tileRows);
+  plan.taskRows = divideCeil(taskRows, plan.blockRows) * plan.blockRows;
 }
 
 /// Estimates the cycles of one batch element. The constants are cycles per

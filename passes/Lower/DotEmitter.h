@@ -16,7 +16,7 @@
 
 namespace plait {
 
-/// The attribute of a product that `train-mark-dots` chose.
+/// The attribute of a product that `train-mark-skinny` chose.
 inline constexpr llvm::StringLiteral kDotAttr = "plait.dot";
 
 /// Emits the loops of `contraction`, which has no batch loops and whose

@@ -16,6 +16,8 @@
 #include "ContractionEmitter.h"
 #include "ContractionPlan.h"
 #include "DotEmitter.h"
+#include "SplitEmitter.h"
+#include "Workspace.h"
 
 #include "plait/Passes.h"
 
@@ -68,10 +70,16 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   if (fill)
     contraction->init = fill.value();
   rewriter.setInsertionPoint(op);
+  bool isNested = false;
+  for (Operation *parent = op->getParentOp(); parent;
+       parent = parent->getParentOp())
+    isNested |= isParallelLoop(parent);
+  auto split = op->getAttrOfType<IntegerAttr>(kSplitAttr);
   if (op->hasAttr(kDotAttr))
-    emitDots(rewriter, op.getLoc(), *contraction, target,
-             op->getParentOfType<scf::ForallOp>() ||
-                 op->getParentOfType<scf::ParallelOp>());
+    emitDots(rewriter, op.getLoc(), *contraction, target, isNested);
+  else if (split)
+    emitSplit(rewriter, op.getLoc(), *contraction, target, split.getInt(),
+              isNested);
   else
     emitContraction(rewriter, op.getLoc(),
                     planContraction(*contraction, target), target);

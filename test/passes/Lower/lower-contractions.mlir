@@ -357,3 +357,59 @@ func.func @dots(%w: memref<1001x4099xf32>, %x: memref<4099xf32>, %o: memref<1001
   linalg.matvec {plait.dot} ins(%w, %x : memref<1001x4099xf32>, memref<4099xf32>) outs(%o : memref<1001xf32>)
   return
 }
+
+// -----
+
+// A product in parts of k, of one row: threads take parts, eight rows of the
+// weight at a time, and the sums are added in order, to what is in memory.
+
+// CHECK-LABEL: func @split_one_row
+// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}}memref<2048xf32>
+// CHECK:         scf.parallel (%{{.*}}) = (%c0) to (%c4) step (%c1)
+// CHECK:           scf.for {{.*}} to %c256{{.*}} step %c8
+// CHECK-COUNT-8:       vector.fma {{.*}} : vector<8xf32>
+// CHECK-NOT:           vector.fma
+// CHECK:         scf.for
+// CHECK-COUNT-4:   arith.addf {{.*}} : vector<8xf32>
+// CHECK-NOT:       arith.addf
+// CHECK:           vector.store
+// CHECK-NOT:     linalg
+func.func @split_one_row(%x: memref<1x1024xf32>, %w: memref<1024x512xf32>, %o: memref<1x512xf32>) {
+  linalg.matmul {plait.split_k = 4} ins(%x, %w : memref<1x1024xf32>, memref<1024x512xf32>) outs(%o : memref<1x512xf32>)
+  return
+}
+
+// -----
+
+// Of many rows: register tiles in each part.
+
+// CHECK-LABEL: func @split_many_rows
+// CHECK:         scf.parallel (%{{.*}}) = (%c0) to (%c2) step (%c1)
+// CHECK:           vector.fma
+// CHECK:         scf.parallel {{.*}} to (%c512
+// CHECK-COUNT-2:   arith.addf {{.*}} : vector<8xf32>
+// CHECK-NOT:     linalg
+func.func @split_many_rows(%x: memref<64x1024xf32>, %w: memref<1024x512xf32>, %o: memref<64x512xf32>) {
+  linalg.matmul {plait.split_k = 2} ins(%x, %w : memref<64x1024xf32>, memref<1024x512xf32>) outs(%o : memref<64x512xf32>)
+  return
+}
+
+// -----
+
+// In a panel: the same parts, one after the other, in a buffer of one. The
+// panel has fewer lanes than rows.
+
+// CHECK-LABEL: func @split_panel
+// CHECK:         scf.forall
+// CHECK:           memref.alloca() {{.*}}memref<32xf32>
+// CHECK-NOT:       scf.parallel
+// CHECK:           scf.for {{.*}} = %c1{{.*}} to %c4{{.*}} step %c1
+// CHECK-NOT:     linalg
+func.func @split_panel(%x: memref<8x1024xf32>, %w: memref<1024x512xf32>, %o: memref<8x512xf32>) {
+  scf.forall (%j) = (0) to (512) step (4) {
+    %wj = memref.subview %w[0, %j] [1024, 4] [1, 1] : memref<1024x512xf32> to memref<1024x4xf32, strided<[512, 1], offset: ?>>
+    %oj = memref.subview %o[0, %j] [8, 4] [1, 1] : memref<8x512xf32> to memref<8x4xf32, strided<[512, 1], offset: ?>>
+    linalg.matmul {plait.split_k = 4} ins(%x, %wj : memref<8x1024xf32>, memref<1024x4xf32, strided<[512, 1], offset: ?>>) outs(%oj : memref<8x4xf32, strided<[512, 1], offset: ?>>)
+  }
+  return
+}

@@ -1,0 +1,135 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Mark skinny: which products with few rows are dot products, and which are
+// split along k, decided while they are whole. Both add in another order than a
+// register tile of the whole does. If that were decided when loops are written,
+// a panel of a fused product could add in another order than the whole product
+// does, and schedules would differ.
+//
+//===----------------------------------------------------------------------===//
+
+#include "DotEmitter.h"
+#include "SplitEmitter.h"
+
+#include "plait/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace plait;
+
+namespace plait {
+#define GEN_PASS_DEF_TRAINMARKSKINNY
+#include "plait/Passes.h.inc"
+} // namespace plait
+
+namespace {
+/// A product of few rows and many lanes, of either operand.
+struct SkinnyProduct {
+  unsigned lane, k;
+  int64_t rows, lanes, steps;
+  /// The operand with the lanes: the weight.
+  OpOperand *weight;
+};
+} // namespace
+
+/// The loop that indexes the last dimension of an operand.
+static std::optional<unsigned> lastLoop(linalg::LinalgOp op,
+                                        OpOperand *operand) {
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  if (map.getNumResults() == 0)
+    return std::nullopt;
+  return cast<AffineDimExpr>(map.getResults().back()).getPosition();
+}
+
+static bool isLowered(linalg::LinalgOp op) {
+  return isContractionCandidate(op) && op.getNumReductionLoops() == 1 &&
+         op.getNumLoops() <= 3 &&
+         llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+           auto type = dyn_cast<ShapedType>(operand.get().getType());
+           return type && type.hasStaticShape() &&
+                  type.getElementType().isF32() &&
+                  op.getMatchingIndexingMap(&operand).isProjectedPermutation();
+         });
+}
+
+static std::optional<SkinnyProduct> matchSkinny(linalg::LinalgOp op) {
+  constexpr int64_t kFew = 64, kMany = 32, kMinSteps = 64;
+  if (!isLowered(op))
+    return std::nullopt;
+  SmallVector<unsigned> reductions;
+  op.getReductionDims(reductions);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  SkinnyProduct product{0, reductions.front(), 1, 1, 1, nullptr};
+  // The extents of the loops of each operand, and one of them.
+  int64_t extents[2] = {1, 1};
+  unsigned loops[2] = {0, 0};
+  for (auto [loop, extent] : llvm::enumerate(op.getStaticLoopRanges())) {
+    if (loop == product.k) {
+      product.steps = extent;
+      continue;
+    }
+    unsigned side = !maps[0].isFunctionOfDim(loop);
+    if (maps[1].isFunctionOfDim(loop) != bool(side))
+      return std::nullopt; // a batch
+    extents[side] *= extent;
+    loops[side] = loop;
+  }
+  unsigned many = extents[1] > extents[0];
+  product.rows = extents[!many];
+  product.lanes = extents[many];
+  product.lane = loops[many];
+  product.weight = op.getDpsInputOperand(many);
+  if (product.rows > kFew || product.lanes < kMany || product.steps < kMinSteps)
+    return std::nullopt;
+  return product;
+}
+
+/// Very few rows, and both operands contiguous along k.
+static bool isDot(linalg::LinalgOp op, const SkinnyProduct &product) {
+  constexpr int64_t kVeryFew = 8;
+  return product.rows <= kVeryFew &&
+         llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+           return lastLoop(op, operand) == product.k;
+         });
+}
+
+/// In how many parts k is divided; 1 where the weight does not lie along the
+/// lanes, or is too small to share.
+static int64_t countParts(linalg::LinalgOp op, const SkinnyProduct &product) {
+  // A part is some 10 us of reading. The sums of all parts, which threads
+  // exchange, are an eighth of the weight at most, and 1 MiB of the stack.
+  constexpr int64_t kPartElements = 1 << 16, kMaxParts = 32, kMaxSums = 1 << 18;
+  if (lastLoop(op, product.weight) != product.lane ||
+      lastLoop(op, op.getDpsInitOperand(0)) != product.lane)
+    return 1;
+  int64_t limit = std::min({product.steps * product.lanes / kPartElements,
+                            kMaxParts, product.steps / (8 * product.rows),
+                            kMaxSums / (product.rows * product.lanes)});
+  int64_t parts = 1;
+  while (2 * parts <= limit && product.steps % (2 * parts) == 0)
+    parts *= 2;
+  return parts;
+}
+
+namespace {
+struct MarkSkinny : plait::impl::TrainMarkSkinnyBase<MarkSkinny> {
+  void runOnOperation() override {
+    Builder builder(&getContext());
+    getOperation()->walk([&](linalg::LinalgOp op) {
+      std::optional<SkinnyProduct> product = matchSkinny(op);
+      if (!product)
+        return;
+      if (isDot(op, *product))
+        op->setAttr(kDotAttr, builder.getUnitAttr());
+      else if (int64_t parts = countParts(op, *product); parts > 1)
+        op->setAttr(kSplitAttr, builder.getI64IntegerAttr(parts));
+    });
+  }
+};
+} // namespace
