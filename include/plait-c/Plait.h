@@ -38,7 +38,8 @@ extern "C" {
 /** What became of a call. */
 typedef enum PlaitStatus {
   PLAIT_SUCCESS = 0,
-  PLAIT_BAD_ARGUMENT = 1, /**< a null, an unknown name, a wrong shape or value */
+  PLAIT_BAD_ARGUMENT =
+      1, /**< a null, an unknown name, a wrong shape or value */
   PLAIT_NOT_COMPILED = 2, /**< by the text or the options */
   PLAIT_FAILED = 3        /**< no memory, or an error in compiled code */
 } PlaitStatus;
@@ -72,9 +73,9 @@ typedef enum PlaitDType {
 typedef enum PlaitKind {
   PLAIT_PARAMETER = 0, /**< trained */
   PLAIT_STATE = 1,     /**< of the optimizer, named state.<parameter>.<state> */
-  PLAIT_BUFFER = 2,    /**< carried from step to step, belongs to no parameter */
-  PLAIT_INPUT = 3,     /**< given to each step */
-  PLAIT_OUTPUT = 4     /**< made by each step, such as the loss */
+  PLAIT_BUFFER = 2, /**< carried from step to step, belongs to no parameter */
+  PLAIT_INPUT = 3,  /**< given to each step */
+  PLAIT_OUTPUT = 4  /**< made by each step, such as the loss */
 } PlaitKind;
 
 /** A tensor of the caller: dense and row-major. */

@@ -80,8 +80,7 @@ UpdateDependence::UpdateDependence(Operation *root) {
     updates.push_back(update);
     Bound operands = lastOperand(update);
     SmallVector<UpdateWindow> &perResult = windows[update];
-    unsigned numInputs =
-        update->getNumOperands() - update->getNumResults();
+    unsigned numInputs = update->getNumOperands() - update->getNumResults();
     for (auto [i, result] : llvm::enumerate(update->getResults())) {
       Value old = update->getOperand(numInputs + i);
       perResult.push_back({later(operands, lastOldReader(update, old)),

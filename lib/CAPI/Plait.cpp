@@ -34,15 +34,12 @@ struct PlaitStep {
 };
 
 // The public numbers are those of the runtime.
-static_assert(int(PLAIT_F32) == int(DType::F32) &&
-              int(PLAIT_F64) == int(DType::F64) &&
-              int(PLAIT_F16) == int(DType::F16) &&
-              int(PLAIT_BF16) == int(DType::BF16) &&
-              int(PLAIT_I8) == int(DType::I8) &&
-              int(PLAIT_I64) == int(DType::I64) &&
-              int(PLAIT_U8) == int(DType::U8) &&
-              int(PLAIT_U64) == int(DType::U64) &&
-              int(PLAIT_BOOL) == int(DType::Bool));
+static_assert(
+    int(PLAIT_F32) == int(DType::F32) && int(PLAIT_F64) == int(DType::F64) &&
+    int(PLAIT_F16) == int(DType::F16) && int(PLAIT_BF16) == int(DType::BF16) &&
+    int(PLAIT_I8) == int(DType::I8) && int(PLAIT_I64) == int(DType::I64) &&
+    int(PLAIT_U8) == int(DType::U8) && int(PLAIT_U64) == int(DType::U64) &&
+    int(PLAIT_BOOL) == int(DType::Bool));
 
 static std::string &lastError() {
   thread_local std::string message;
@@ -174,9 +171,8 @@ PlaitStatus plaitStepSlot(const PlaitStep *step, size_t index,
   if (!result)
     return bad("'slot' is null");
   const Slot &slot = step->slots()[index];
-  *result = {kindOf(slot.kind),      slot.name.c_str(),
-             PlaitDType(slot.dtype), slot.shape.size(),
-             slot.shape.data(),      size_t(bytesOf(slot))};
+  *result = {kindOf(slot.kind), slot.name.c_str(), PlaitDType(slot.dtype),
+             slot.shape.size(), slot.shape.data(), size_t(bytesOf(slot))};
   return PLAIT_SUCCESS;
 }
 

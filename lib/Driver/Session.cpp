@@ -123,8 +123,7 @@ Session::create(ModuleOp module, const SessionOptions &options,
   session->memory = std::move(memory);
   OwningOpRef<ModuleOp> copy = module.clone();
   auto entry = session->place(*copy, options.entry);
-  if (failed(entry) ||
-      failed(session->describe(*copy, *entry, options.eval)) ||
+  if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||
       failed(session->generate(*copy, options.cpu)))
     return failure();
   if (Status status = session->allocate(); !status)
@@ -175,8 +174,7 @@ Status Session::load(const Tensors &tensors) {
       return runtime::Error{
           "'" + slot->name + "' has type " +
           runtime::describe(it->second.dtype, it->second.shape) +
-          ", the step expects " +
-          runtime::describe(slot->dtype, slot->shape)};
+          ", the step expects " + runtime::describe(slot->dtype, slot->shape)};
   }
   for (const Slot *slot : carried()) {
     HostTensor &buffer = memory->buffers[slot->name];
@@ -231,8 +229,7 @@ Status Session::step(ArrayRef<const void *> inputs) {
   const Function &function = advance();
   std::vector<void *> arguments = function.arguments;
   const void *const *next = inputs.begin();
-  for (auto [slot, argument] :
-       llvm::zip(function.signature.slots, arguments))
+  for (auto [slot, argument] : llvm::zip(function.signature.slots, arguments))
     if (slot.kind == Kind::Input)
       // Generated code takes all of its arguments alike, and reads this one.
       argument = const_cast<void *>(*next++);

@@ -58,9 +58,9 @@ static FailureOr<Slot> makeSlot(FunctionOpInterface step, Kind kind,
     return step.emitError("'")
            << name << "' has type " << type
            << ", which has no elements; leave it out of the step";
-  return Slot{kind, std::move(name), *dtype,
-              runtime::Shape(tensor.getShape().begin(),
-                             tensor.getShape().end())};
+  return Slot{
+      kind, std::move(name), *dtype,
+      runtime::Shape(tensor.getShape().begin(), tensor.getShape().end())};
 }
 
 static std::pair<Kind, std::string> classifyArg(Attribute role, unsigned i) {
@@ -149,12 +149,11 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
         storedBytes +=
             type.getNumElements() * type.getElementTypeBitWidth() / 8;
     }
-    reports.push_back(
-        {getParamName(update).str(),
-         stringifyPlacement(placement ? placement.getValue()
-                                      : Placement::Baseline)
-             .str(),
-         bool(cluster), storedBytes, update.getLoc()});
+    reports.push_back({getParamName(update).str(),
+                       stringifyPlacement(placement ? placement.getValue()
+                                                    : Placement::Baseline)
+                           .str(),
+                       bool(cluster), storedBytes, update.getLoc()});
   });
   return reports;
 }

@@ -159,8 +159,7 @@ static LogicalResult tileAndFuse(RewriterBase &rewriter, linalg::LinalgOp root,
   scf::SCFTileAndFuseOptions options;
   options.tilingOptions.setTileSizes(
       getAsIndexOpFoldResult(root.getContext(), tileSizes));
-  options.tilingOptions.setLoopType(
-      scf::SCFTilingOptions::LoopType::ForallOp);
+  options.tilingOptions.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
   Operation *rootOp = root;
   options.setFusionControlFn(
       [=](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
@@ -202,8 +201,7 @@ static LogicalResult fuseBackwardCluster(RewriterBase &rewriter,
 /// Forward: tile the product by the loop that indexes the parameter and the
 /// result, so that each panel of the parameter is updated exactly once.
 static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
-                                        ClusterOp cluster,
-                                        int64_t panelBytes) {
+                                        ClusterOp cluster, int64_t panelBytes) {
   linalg::LinalgOp update = findRoot(cluster), product;
   if (!update)
     return cluster.emitError("has no loop that makes a new parameter");

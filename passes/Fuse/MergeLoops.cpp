@@ -88,8 +88,7 @@ void plait::mergeLoops(RewriterBase &rewriter, ArrayRef<linalg::LinalgOp> ops,
   Merged merged = collectOperands(ops, made);
   linalg::LinalgOp last = ops.back();
   SmallVector<AffineMap> maps = merged.inputMaps;
-  maps.append(made.size(),
-              rewriter.getMultiDimIdentityMap(last.getNumLoops()));
+  maps.append(made.size(), rewriter.getMultiDimIdentityMap(last.getNumLoops()));
   rewriter.setInsertionPointAfter(last);
   auto generic = linalg::GenericOp::create(
       rewriter, last.getLoc(), merged.types, merged.inputs, merged.inits, maps,
@@ -99,10 +98,10 @@ void plait::mergeLoops(RewriterBase &rewriter, ArrayRef<linalg::LinalgOp> ops,
         scalars.map(merged.inputs, args.take_front(merged.inputs.size()));
         scalars.map(merged.inits, args.drop_front(merged.inputs.size()));
         clonePayloads(b, ops, scalars);
-        linalg::YieldOp::create(
-            b, loc, llvm::map_to_vector(made, [&](Value value) {
-              return scalars.lookup(value);
-            }));
+        linalg::YieldOp::create(b, loc,
+                                llvm::map_to_vector(made, [&](Value value) {
+                                  return scalars.lookup(value);
+                                }));
       });
   for (Value &result : results)
     if (auto *it = llvm::find(made, result); it != made.end())

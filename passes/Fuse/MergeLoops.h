@@ -9,7 +9,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-
 #ifndef PLAIT_PASSES_FUSE_MERGELOOPS_H
 #define PLAIT_PASSES_FUSE_MERGELOOPS_H
 

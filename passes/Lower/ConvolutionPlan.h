@@ -19,12 +19,14 @@ namespace plait {
 /// The loops of a convolution by role, and what is done at a time.
 struct Convolution {
   llvm::SmallVector<unsigned> groups; ///< loops of all three operands
-  unsigned channel;             ///< the loop of the filter and the output
-  llvm::SmallVector<unsigned> places; ///< images and their pixels, as the output lies
-  llvm::SmallVector<unsigned> pixels; ///< those of the places that are no images
-  llvm::SmallVector<unsigned> steps;  ///< reduction loops, as the filter lies
-  llvm::SmallVector<int64_t> tile;    ///< extent of each loop in one product
-  bool placesInner;             ///< whether a row of the columns is of places
+  unsigned channel;                   ///< the loop of the filter and the output
+  llvm::SmallVector<unsigned>
+      places; ///< images and their pixels, as the output lies
+  llvm::SmallVector<unsigned>
+      pixels;                        ///< those of the places that are no images
+  llvm::SmallVector<unsigned> steps; ///< reduction loops, as the filter lies
+  llvm::SmallVector<int64_t> tile;   ///< extent of each loop in one product
+  bool placesInner; ///< whether a row of the columns is of places
   /// Whether tiles are too few to be divided among threads: then all places
   /// are one tile, and its copies and its product are divided.
   bool isShared;

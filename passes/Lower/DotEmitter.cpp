@@ -35,8 +35,8 @@ public:
       : b(loc, builder), c(contraction),
         width(std::max<int64_t>(2, target.registerCols / 2)),
         // As many sums at a time as keep the fma units busy.
-        tileRows(std::clamp<int64_t>(2 * target.registerRows / c.numLanes, 1,
-                                     8)) {}
+        tileRows(
+            std::clamp<int64_t>(2 * target.registerRows / c.numLanes, 1, 8)) {}
 
   void emit(bool isParallel);
 
@@ -122,9 +122,9 @@ void DotEmitter::emitRows(Value row, int64_t rows) {
     sums.assign(loop.getResults().begin(), loop.getResults().end());
   }
   if (whole < c.numSteps) {
-    Value mask = vector::CreateMaskOp::create(
-        b, VectorType::get({width}, b.getI1Type()),
-        ValueRange{cst(c.numSteps - whole)});
+    Value mask =
+        vector::CreateMaskOp::create(b, VectorType::get({width}, b.getI1Type()),
+                                     ValueRange{cst(c.numSteps - whole)});
     sums = addProducts(row, rows, cst(whole), sums, mask);
   }
   for (int64_t i = 0; i < rows; ++i)
@@ -132,8 +132,8 @@ void DotEmitter::emitRows(Value row, int64_t rows) {
       SmallVector<Value> at = indices(c.acc, add(row, i), cst(j), nullptr);
       Value start =
           c.init ? c.init : memref::LoadOp::create(b, c.acc.memref, at);
-      Value total = arith::AddFOp::create(b, start,
-                                          addHalves(sums[i * c.numLanes + j]));
+      Value total =
+          arith::AddFOp::create(b, start, addHalves(sums[i * c.numLanes + j]));
       memref::StoreOp::create(b, total, c.acc.memref, at);
     }
 }
@@ -160,9 +160,8 @@ void DotEmitter::emit(bool isParallel) {
   // A fixed number of parts, whatever the number of threads.
   constexpr int64_t kParts = 32;
   int64_t size = llvm::alignTo(llvm::divideCeil(c.numRows, kParts), tileRows);
-  auto parallel = scf::ParallelOp::create(b, ValueRange{cst(0)},
-                                          ValueRange{cst(c.numRows)},
-                                          ValueRange{cst(size)});
+  auto parallel = scf::ParallelOp::create(
+      b, ValueRange{cst(0)}, ValueRange{cst(c.numRows)}, ValueRange{cst(size)});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(parallel.getBody());
   Value begin = parallel.getInductionVars().front();

@@ -114,7 +114,8 @@ static LogicalResult finalizeAbi(FunctionOpInterface step) {
   for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i) {
     step.removeArgAttr(i, TrainDialect::kRoleAttr);
     step.removeArgAttr(i, TrainDialect::kIndexRangeAttr);
-    step.removeArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName);
+    step.removeArgAttr(i,
+                       bufferization::BufferizationDialect::kWritableAttrName);
   }
   return success();
 }

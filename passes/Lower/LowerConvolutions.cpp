@@ -204,8 +204,8 @@ static linalg::LinalgOp gatherOutput(RewriterBase &b, linalg::LinalgOp op,
   SmallVector<AffineExpr> exprs;
   for (unsigned loop : loops)
     exprs.push_back(b.getAffineDimExpr(loop));
-  AffineMap gathered = AffineMap::get(maps[2].getNumDims(), 0, exprs,
-                                      b.getContext());
+  AffineMap gathered =
+      AffineMap::get(maps[2].getNumDims(), 0, exprs, b.getContext());
   // The same maps over the loops of the output only.
   SmallVector<AffineExpr> dims(maps[2].getNumDims(),
                                b.getAffineConstantExpr(0));

@@ -61,7 +61,8 @@ static void materializeNext(FunctionOpInterface step) {
   DenseMap<Value, Value> ties;
   llvm::DenseSet<Value> overwritten;
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
-    if (BlockArgument arg = getCarriedArg(step, i); arg && arg != ret->getOperand(i))
+    if (BlockArgument arg = getCarriedArg(step, i);
+        arg && arg != ret->getOperand(i))
       overwritten.insert(arg);
   auto counts = [&](BlockArgument arg) { return overwritten.contains(arg); };
   // An output, or another argument's next value, may be an old value; and what
@@ -70,12 +71,13 @@ static void materializeNext(FunctionOpInterface step) {
   for (OpOperand &operand : ret->getOpOperands()) {
     BlockArgument arg = getCarriedArg(step, operand.getOperandNumber());
     Value value = operand.get();
-    bool updates = arg && (isCarriedThroughLoop(arg, value) ||
-                           isa_and_nonnull<DestinationStyleOpInterface>(
-                               value.getDefiningOp()));
+    bool updates =
+        arg &&
+        (isCarriedThroughLoop(arg, value) ||
+         isa_and_nonnull<DestinationStyleOpInterface>(value.getDefiningOp()));
     bool again = arg && arg != value && !carried.insert(value).second;
-    if (again || (arg != value && !updates &&
-                  plait::mayBeArgument(value, body, counts)))
+    if (again ||
+        (arg != value && !updates && plait::mayBeArgument(value, body, counts)))
       operand.set(plait::copyOf(b, value));
   }
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
@@ -98,7 +100,8 @@ static void materializeNext(FunctionOpInterface step) {
 }
 
 namespace {
-struct MaterializeNext : plait::impl::TrainMaterializeNextBase<MaterializeNext> {
+struct MaterializeNext
+    : plait::impl::TrainMaterializeNextBase<MaterializeNext> {
   void runOnOperation() override {
     getOperation()->walk([](FunctionOpInterface fn) {
       if (isTrainingStep(fn) && !fn.isExternal())

@@ -90,7 +90,8 @@ static void tieWhile(scf::WhileOp loop) {
   SmallVector<Value> carried;
   for (BlockArgument before : loop.getBeforeArguments()) {
     auto handedOn = llvm::find(loop.getConditionOp().getArgs(), before);
-    unsigned i = std::distance(loop.getConditionOp().getArgs().begin(), handedOn);
+    unsigned i =
+        std::distance(loop.getConditionOp().getArgs().begin(), handedOn);
     carried.push_back(i < loop.getAfterArguments().size()
                           ? Value(loop.getAfterArguments()[i])
                           : Value());

@@ -88,14 +88,16 @@ static int64_t place(std::vector<Buffer> &buffers) {
   SmallVector<Buffer *> order;
   for (Buffer &buffer : buffers)
     order.push_back(&buffer);
-  llvm::stable_sort(order, [](Buffer *a, Buffer *b) { return a->bytes > b->bytes; });
+  llvm::stable_sort(order,
+                    [](Buffer *a, Buffer *b) { return a->bytes > b->bytes; });
   int64_t total = 0;
   for (Buffer *buffer : order) {
     SmallVector<Buffer *> taken;
     for (Buffer *other : order)
       if (other->offset >= 0 && other->meets(*buffer))
         taken.push_back(other);
-    llvm::sort(taken, [](Buffer *a, Buffer *b) { return a->offset < b->offset; });
+    llvm::sort(taken,
+               [](Buffer *a, Buffer *b) { return a->offset < b->offset; });
     int64_t offset = 0;
     for (Buffer *other : taken) {
       if (offset + buffer->bytes <= other->offset)
@@ -132,9 +134,10 @@ static LogicalResult leaveBranches(FunctionOpInterface fn, memref::AllocOp op) {
   while (op->getParentOp() != fn) {
     bool leaves = llvm::is_contained(users, op->getBlock()->getTerminator());
     if (leaves && isa<LoopLikeOpInterface>(op->getParentOp()))
-      return op.emitError("a loop carries this buffer, which each iteration "
-                          "allocates anew; run train-materialize-regions before "
-                          "bufferization");
+      return op.emitError(
+          "a loop carries this buffer, which each iteration "
+          "allocates anew; run train-materialize-regions before "
+          "bufferization");
     if (!leaves)
       break;
     op->moveBefore(op->getParentOp());
@@ -188,7 +191,8 @@ static int64_t planBlock(Block *block, std::vector<Buffer> &buffers) {
   return place(buffers);
 }
 
-static void replaceByViews(ArrayRef<Buffer> buffers, Value arena, int64_t base) {
+static void replaceByViews(ArrayRef<Buffer> buffers, Value arena,
+                           int64_t base) {
   for (const Buffer &buffer : buffers) {
     int64_t start = base + buffer.offset;
     replaceByViews(buffer.inner, arena, start);

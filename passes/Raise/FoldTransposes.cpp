@@ -34,7 +34,8 @@ static std::pair<Value, AffineMap> matchTranspose(Value value) {
   if (&body.front() != body.getTerminator() ||
       body.getTerminator()->getOperand(0) != body.getArgument(0))
     return {};
-  AffineMap in = op.getIndexingMapsArray()[0], out = op.getIndexingMapsArray()[1];
+  AffineMap in = op.getIndexingMapsArray()[0],
+            out = op.getIndexingMapsArray()[1];
   if (!in.isPermutation() || !out.isPermutation())
     return {};
   // Element out(i) of the result is element in(i) of the input.
@@ -96,9 +97,9 @@ struct FoldIntoProducer : OpInterfaceRewritePattern<linalg::LinalgOp> {
     rewriter.setInsertionPoint(op);
     auto type = cast<RankedTensorType>(transpose->getResult(0).getType());
     Value empty = tensor::EmptyOp::create(rewriter, fill.getLoc(), type, {});
-    Value init = linalg::FillOp::create(rewriter, fill.getLoc(),
-                                        fill.getInputs(), empty)
-                     .getResult(0);
+    Value init =
+        linalg::FillOp::create(rewriter, fill.getLoc(), fill.getInputs(), empty)
+            .getResult(0);
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     maps.back() = inversePermutation(permutation).compose(maps.back());
     auto generic = linalg::GenericOp::create(

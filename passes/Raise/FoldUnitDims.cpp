@@ -39,8 +39,7 @@ static bool dropsUnitDims(tensor::CollapseShapeOp op) {
 }
 
 namespace {
-struct FoldReshapeIntoReduction
-    : OpRewritePattern<tensor::CollapseShapeOp> {
+struct FoldReshapeIntoReduction : OpRewritePattern<tensor::CollapseShapeOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(tensor::CollapseShapeOp reshape,
@@ -48,8 +47,8 @@ struct FoldReshapeIntoReduction
     auto op = reshape.getSrc().getDefiningOp<linalg::GenericOp>();
     if (!op || op.getNumResults() != 1 || !op->hasOneUse() ||
         op.getNumReductionLoops() == 0)
-      return rewriter.notifyMatchFailure(reshape,
-                                         "the source is no reduction of one use");
+      return rewriter.notifyMatchFailure(
+          reshape, "the source is no reduction of one use");
     if (!dropsUnitDims(reshape))
       return rewriter.notifyMatchFailure(reshape,
                                          "it joins dimensions of data");
@@ -59,11 +58,12 @@ struct FoldReshapeIntoReduction
     SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
     SmallVector<AffineExpr> kept;
     ArrayRef<int64_t> shape = reshape.getSrcType().getShape();
-    for (const ReassociationIndices &group : reshape.getReassociationIndices()) {
+    for (const ReassociationIndices &group :
+         reshape.getReassociationIndices()) {
       const int64_t *data =
           llvm::find_if(group, [&](int64_t d) { return shape[d] != 1; });
-      kept.push_back(maps.back().getResult(
-          data == group.end() ? group.front() : *data));
+      kept.push_back(
+          maps.back().getResult(data == group.end() ? group.front() : *data));
     }
     for (AffineExpr expr : maps.back().getResults())
       if (auto dim = dyn_cast<AffineDimExpr>(expr))
@@ -79,9 +79,9 @@ struct FoldReshapeIntoReduction
     Value init = tensor::CollapseShapeOp::create(
         rewriter, reshape.getLoc(), reshape.getType(), op.getOutputs().front(),
         reshape.getReassociationIndices());
-    auto generic = linalg::GenericOp::create(rewriter, op.getLoc(),
-                                             reshape.getType(), op.getInputs(),
-                                             init, maps, kinds);
+    auto generic =
+        linalg::GenericOp::create(rewriter, op.getLoc(), reshape.getType(),
+                                  op.getInputs(), init, maps, kinds);
     rewriter.inlineRegionBefore(op.getRegion(), generic.getRegion(),
                                 generic.getRegion().begin());
     rewriter.replaceOp(reshape, generic);

@@ -38,8 +38,9 @@ struct Candidate {
 } // namespace
 
 static remark::RemarkOpts remarkOpts(StringRef param) {
-  return remark::RemarkOpts::name("raise").category("train-raise").function(
-      param);
+  return remark::RemarkOpts::name("raise")
+      .category("train-raise")
+      .function(param);
 }
 
 /// `the next value of "fc1.weight"`, or of one of its states.
@@ -49,7 +50,8 @@ static std::string describe(FunctionOpInterface step, const Carried &value) {
   if (!state)
     return ("the next value of \"" + cast<ParamAttr>(role).getName().str() +
             "\"");
-  std::string text = "the next value of state \"" + state.getName().str() + "\"";
+  std::string text =
+      "the next value of state \"" + state.getName().str() + "\"";
   if (!state.getOwner().empty())
     text += " of \"" + state.getOwner().str() + "\"";
   return text;
@@ -92,8 +94,8 @@ static void adoptStates(FunctionOpInterface step, ArrayRef<Carried> carried,
   }
   for (auto [candidate, read] : llvm::zip(candidates, reads))
     for (const Carried &value : carried) {
-      auto state = dyn_cast<StateAttr>(
-          getArgRole(step, value.arg.getArgNumber()));
+      auto state =
+          dyn_cast<StateAttr>(getArgRole(step, value.arg.getArgNumber()));
       if (state && state.getOwner().empty() && read.contains(value.arg) &&
           readers[value.arg] == 1 && value.next != value.arg &&
           mayShareUpdate(candidate.carried.front(), value))
@@ -122,8 +124,8 @@ static SmallVector<Candidate> collectCandidates(FunctionOpInterface step,
       continue;
     Candidate candidate = {name, {*own}};
     for (const Carried &value : carried) {
-      auto state = dyn_cast<StateAttr>(
-          getArgRole(step, value.arg.getArgNumber()));
+      auto state =
+          dyn_cast<StateAttr>(getArgRole(step, value.arg.getArgNumber()));
       if (state && state.getOwner() == param.getName() &&
           value.next != value.arg && mayShareUpdate(*own, value))
         candidate.carried.push_back(value);
@@ -159,8 +161,7 @@ static FailureOr<UpdateSlice> findSlice(FunctionOpInterface step,
         return failure();
       }
       remark::missed(loc, remarkOpts(candidate.name))
-          << ("update of \"" + candidate.name +
-              "\" leaves out a state: " + why)
+          << ("update of \"" + candidate.name + "\" leaves out a state: " + why)
                  .str();
     }
     llvm::erase_if(carried, [&](const Carried &value) {
@@ -186,8 +187,8 @@ void plait::raiseUpdates(FunctionOpInterface step) {
       continue;
     UpdateOp update = writeUpdate(*slice);
     remark::passed(update.getLoc(), remarkOpts(candidate.name))
-        << ("update of \"" + candidate.name + "\" raised: " +
-            Twine(slice->ops.size()) + " ops, gradients: " +
+        << ("update of \"" + candidate.name +
+            "\" raised: " + Twine(slice->ops.size()) + " ops, gradients: " +
             Twine(cast<UpdateOpInterface>(*update).getGradients().size()) +
             ", states: " + Twine(slice->carried.size() - 1))
                .str();

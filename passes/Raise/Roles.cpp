@@ -75,8 +75,8 @@ static std::pair<std::string, StringRef> roleToString(Attribute role) {
 }
 
 /// Reads one argument's or result's attributes; null where it has no string.
-static FailureOr<Attribute> readRole(FunctionOpInterface fn, DictionaryAttr dict,
-                                     const Twine &fallback) {
+static FailureOr<Attribute>
+readRole(FunctionOpInterface fn, DictionaryAttr dict, const Twine &fallback) {
   auto role = dict ? dict.getAs<StringAttr>(TrainDialect::kRoleAttr) : nullptr;
   if (!role)
     return Attribute();

@@ -41,7 +41,8 @@ static bool hasRoles(FunctionOpInterface fn) {
 static LogicalResult pairAliased(FunctionOpInterface fn, Operation *ret,
                                  SmallVectorImpl<Carried> &carried) {
   for (BlockArgument arg : fn.getArguments()) {
-    auto index = fn.getArgAttrOfType<IntegerAttr>(arg.getArgNumber(), kAliasing);
+    auto index =
+        fn.getArgAttrOfType<IntegerAttr>(arg.getArgNumber(), kAliasing);
     if (!index)
       continue;
     uint64_t result = index.getValue().getZExtValue();
@@ -111,11 +112,10 @@ static LogicalResult checkPairs(FunctionOpInterface fn,
     });
     if (other == carried.end() && isState)
       continue;
-    InFlightDiagnostic error = fn.emitError("result #")
-                               << value.result
-                               << " takes the buffer of argument #"
-                               << value.arg.getArgNumber()
-                               << ", but is no elementwise function of it";
+    InFlightDiagnostic error =
+        fn.emitError("result #")
+        << value.result << " takes the buffer of argument #"
+        << value.arg.getArgNumber() << ", but is no elementwise function of it";
     if (other != carried.end())
       return error << "; it is computed from argument #"
                    << other->arg.getArgNumber()
@@ -137,10 +137,9 @@ static void writeRoles(FunctionOpInterface fn, ArrayRef<Carried> carried,
     fn.setArgAttr(index, TrainDialect::kRoleAttr,
                   param ? Attribute(ParamAttr::get(b.getContext(), name))
                         : StateAttr::get(b.getContext(), none, name));
-    fn.setResultAttr(
-        value.result, TrainDialect::kRoleAttr,
-        param ? NextAttr::get(b.getContext(), name, StringAttr())
-              : NextAttr::get(b.getContext(), none, name));
+    fn.setResultAttr(value.result, TrainDialect::kRoleAttr,
+                     param ? NextAttr::get(b.getContext(), name, StringAttr())
+                           : NextAttr::get(b.getContext(), none, name));
   }
   for (unsigned i = 0, e = fn.getNumArguments(); i < e; ++i)
     for (StringRef attr : {kAliasing, kDonor})

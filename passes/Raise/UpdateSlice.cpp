@@ -211,9 +211,8 @@ static OpSet walkBack(ArrayRef<Value> starts, Absorbs absorbs) {
 
 static SmallVector<Operation *> inProgramOrder(const OpSet &ops) {
   SmallVector<Operation *> sorted(ops.begin(), ops.end());
-  llvm::sort(sorted, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(sorted,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return sorted;
 }
 
@@ -237,9 +236,8 @@ static OpSet close(const OpSet &reached, const DenseSet<Value> &starts) {
 }
 
 DenseSet<Operation *> plait::findClosedOps(ArrayRef<Value> nexts) {
-  OpSet reached = walkBack(nexts, [](Operation *op) {
-    return isMemoryEffectFree(op);
-  });
+  OpSet reached =
+      walkBack(nexts, [](Operation *op) { return isMemoryEffectFree(op); });
   return close(reached, DenseSet<Value>(nexts.begin(), nexts.end()));
 }
 
@@ -371,9 +369,8 @@ plait::findUpdateSlice(ArrayRef<Carried> carried, bool reductions,
   UpdateSlice slice;
   slice.carried.assign(carried.begin(), carried.end());
   slice.ops = inProgramOrder(inside);
-  slice.needsWholeTensor = llvm::any_of(slice.ops, [&](Operation *op) {
-    return isReductionToScalar(op, shape);
-  });
+  slice.needsWholeTensor = llvm::any_of(
+      slice.ops, [&](Operation *op) { return isReductionToScalar(op, shape); });
   collectInputs(slice);
   findPosition(slice, refusals);
   if (!refusals.empty())

@@ -68,7 +68,8 @@ private:
     }
     Operation *yield = op.getBlock()->getTerminator();
     resolve(*yield);
-    for (auto [result, value] : llvm::zip(op->getResults(), yield->getOperands()))
+    for (auto [result, value] :
+         llvm::zip(op->getResults(), yield->getOperands()))
       known.map(result, map.lookup(value));
   }
 
@@ -118,9 +119,9 @@ private:
 
 /// The scalars of a slice, by who reads them.
 struct ScalarUses {
-  llvm::SetVector<Value> ofScalars; ///< from outside, read by scalar maths
+  llvm::SetVector<Value> ofScalars;  ///< from outside, read by scalar maths
   llvm::SetVector<Value> ofElements; ///< from outside, read by elements
-  llvm::SetVector<Value> made; ///< made by scalar maths, read by elements
+  llvm::SetVector<Value> made;       ///< made by scalar maths, read by elements
 };
 
 } // namespace
@@ -161,8 +162,9 @@ static ScalarUses collectScalars(const UpdateSlice &slice) {
 /// others are read at their own.
 static linalg::GenericOp
 createElementwise(ImplicitLocOpBuilder &b, ValueRange ins, ValueRange outs,
-                  llvm::function_ref<SmallVector<Value>(
-                      BodyEmitter &, ValueRange, ValueRange)> body) {
+                  llvm::function_ref<SmallVector<Value>(BodyEmitter &,
+                                                        ValueRange, ValueRange)>
+                      body) {
   int64_t rank = cast<RankedTensorType>(outs.front().getType()).getRank();
   SmallVector<AffineMap> maps;
   for (Value in : ins)
@@ -262,8 +264,8 @@ static void copySlice(ImplicitLocOpBuilder &b, const UpdateSlice &slice,
                       IRMapping &inner, IRMapping &nexts) {
   for (Value scalar : slice.scalars)
     if (!isa<ShapedType>(scalar.getType()))
-      inner.map(scalar, tensor::ExtractOp::create(b, inner.lookup(scalar))
-                            .getResult());
+      inner.map(scalar,
+                tensor::ExtractOp::create(b, inner.lookup(scalar)).getResult());
   for (Operation *op : slice.ops)
     if (!inner.contains(op->getResult(0)))
       cloneWithSources(b, op, inner);

@@ -48,9 +48,8 @@ static void report(StringRef param, Location loc, bool fused,
 /// Whether every use of `op` is by an op of `members`.
 static bool usedOnlyBy(Operation *op,
                        const llvm::SetVector<Operation *> &members) {
-  return llvm::all_of(op->getUsers(), [&](Operation *user) {
-    return members.contains(user);
-  });
+  return llvm::all_of(op->getUsers(),
+                      [&](Operation *user) { return members.contains(user); });
 }
 
 static bool isElementwise(linalg::LinalgOp op) {

@@ -69,9 +69,8 @@ static void collectInputs(Value operand,
 ClusterOp plait::wrapIntoCluster(ArrayRef<Operation *> members,
                                  Placement kind) {
   SmallVector<Operation *> ordered(members);
-  llvm::sort(ordered, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   llvm::SetVector<Operation *> inside(ordered.begin(), ordered.end());
   llvm::SetVector<Value> inputs, results;
   for (Operation *op : ordered) {

@@ -107,9 +107,10 @@ static void appendResults(FunctionOpInterface step, ArrayRef<Pending> pending) {
   Operation *ret = step.getFunctionBody().front().getTerminator();
   for (const Pending &p : pending) {
     auto attrs = DictionaryAttr::get(
-        step.getContext(), NamedAttribute(StringAttr::get(step.getContext(),
-                                              TrainDialect::kRoleAttr),
-                                          p.role));
+        step.getContext(),
+        NamedAttribute(
+            StringAttr::get(step.getContext(), TrainDialect::kRoleAttr),
+            p.role));
     (void)step.insertResult(step.getNumResults(), p.value.getType(), attrs);
     ret->insertOperands(ret->getNumOperands(), p.value);
   }
@@ -128,7 +129,8 @@ static SmallVector<Value> appendArguments(FunctionOpInterface step,
   return args;
 }
 
-static FunctionOpInterface cloneAs(FunctionOpInterface step, const Twine &name) {
+static FunctionOpInterface cloneAs(FunctionOpInterface step,
+                                   const Twine &name) {
   FunctionOpInterface copy = cast<FunctionOpInterface>(step->clone());
   copy->removeAttr(TrainDialect::kModelAttr); // @step says it, once
   SymbolTable::setSymbolName(copy, name.str());

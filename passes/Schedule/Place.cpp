@@ -51,10 +51,9 @@ static std::string whyNot(UpdateOpInterface update, Placement policy,
 /// What a remark says of an update that is placed.
 static std::string placed(UpdateOpInterface update, Placement policy,
                           const UpdateDependence &dependence) {
-  std::string text =
-      policy == Placement::Backward
-          ? dependence.explain(update) + ";"
-          : ("update of \"" + getParamName(update) + "\"").str();
+  std::string text = policy == Placement::Backward
+                         ? dependence.explain(update) + ";"
+                         : ("update of \"" + getParamName(update) + "\"").str();
   return text + " placed: " + stringifyPlacement(policy).str();
 }
 
@@ -73,10 +72,10 @@ void plait::placeUpdates(FunctionOpInterface step, Placement policy,
     else
       remark::passed(update.getLoc(), remarkOpts(update))
           << placed(update, policy, dependence);
-    update->setAttr(TrainDialect::kPlacementAttr,
-                    PlacementAttr::get(step.getContext(),
-                                       reason.empty() ? policy
-                                                      : Placement::Baseline));
+    update->setAttr(
+        TrainDialect::kPlacementAttr,
+        PlacementAttr::get(step.getContext(),
+                           reason.empty() ? policy : Placement::Baseline));
   }
 }
 

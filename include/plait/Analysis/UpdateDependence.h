@@ -33,11 +33,11 @@ namespace plait {
 
 /// Why an end of a window stands where it stands.
 enum class BoundReason {
-  BlockStart,  ///< nothing bounds it: the start of the block
-  Operand,     ///< the op defines an operand of the update
-  OldReader,   ///< the op reads the old value
-  FirstUse,    ///< the op uses the new value
-  OldEscapes,  ///< the block's terminator still passes the old value on
+  BlockStart, ///< nothing bounds it: the start of the block
+  Operand,    ///< the op defines an operand of the update
+  OldReader,  ///< the op reads the old value
+  FirstUse,   ///< the op uses the new value
+  OldEscapes, ///< the block's terminator still passes the old value on
 };
 
 /// One end of a window: the op (null: the block's start) and the reason.

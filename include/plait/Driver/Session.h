@@ -114,13 +114,11 @@ private:
                                llvm::StringRef eval);
   mlir::LogicalResult generate(mlir::ModuleOp module, const std::string &cpu);
 
-  runtime::Status call(const Function &function,
-                       std::vector<void *> arguments);
+  runtime::Status call(const Function &function, std::vector<void *> arguments);
   runtime::Status call(const Function &function) {
     return call(function, function.arguments);
   }
-  runtime::Status fillInputs(const Function &function,
-                             runtime::DataFeed &feed);
+  runtime::Status fillInputs(const Function &function, runtime::DataFeed &feed);
   runtime::Status allocate();
   /// The function that the next step is, from now on the last one.
   const Function &advance();

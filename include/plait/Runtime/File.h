@@ -84,8 +84,9 @@ struct ByteView {
 
 /// Writes the pieces one after the other as the file `path`, replacing what is
 /// there: to a temporary name in the same folder, fsync, rename, fsync of the
-/// folder. A device or pipe is refused. On failure `path` is as before and the temporary file is gone; only
-/// a failing fsync of the folder leaves the new file in place.
+/// folder. A device or pipe is refused. On failure `path` is as before and the
+/// temporary file is gone; only a failing fsync of the folder leaves the new file
+/// in place.
 Status writeFileAtomically(const std::string &path,
                            const std::vector<ByteView> &pieces);
 

@@ -38,16 +38,12 @@ struct Expr {
   Value mul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
   Value div(Value x, Value y) { return arith::DivFOp::create(b, x, y); }
   Value sqrt(Value x) { return math::SqrtOp::create(b, x); }
-  Value scale(double c, Value x) {
-    return mul(x, constant(c, x.getType()));
-  }
-  Value offset(Value x, double c) {
-    return add(x, constant(c, x.getType()));
-  }
+  Value scale(double c, Value x) { return mul(x, constant(c, x.getType())); }
+  Value offset(Value x, double c) { return add(x, constant(c, x.getType())); }
 };
 
-using Body =
-    llvm::function_ref<SmallVector<Value>(Expr, ValueRange ins, ValueRange outs)>;
+using Body = llvm::function_ref<SmallVector<Value>(Expr, ValueRange ins,
+                                                   ValueRange outs)>;
 
 /// One linalg.generic over `outs`: operands of rank 0 are read at every
 /// element, the others at their own.
@@ -78,22 +74,26 @@ SmallVector<Value> elementwise(ImplicitLocOpBuilder &b, ValueRange ins,
 Value scalar(ImplicitLocOpBuilder &b, ValueRange ins,
              llvm::function_ref<Value(Expr, SmallVector<Value>)> body) {
   Value out = tensor::EmptyOp::create(b, ArrayRef<int64_t>{}, b.getF32Type());
-  return elementwise(b, ins, out, [&](Expr e, ValueRange args, ValueRange) {
-           SmallVector<Value> wide;
-           for (Value arg : args)
-             wide.push_back(
-                 arith::ExtFOp::create(e.b, e.b.getF64Type(), arg));
-           Value result = body(e, wide);
-           return SmallVector<Value>{
-               arith::TruncFOp::create(e.b, e.b.getF32Type(), result)};
-         }).front();
+  return elementwise(b, ins, out,
+                     [&](Expr e, ValueRange args, ValueRange) {
+                       SmallVector<Value> wide;
+                       for (Value arg : args)
+                         wide.push_back(
+                             arith::ExtFOp::create(e.b, e.b.getF64Type(), arg));
+                       Value result = body(e, wide);
+                       return SmallVector<Value>{arith::TruncFOp::create(
+                           e.b, e.b.getF32Type(), result)};
+                     })
+      .front();
 }
 
 /// step + 1, in place.
 Value increment(ImplicitLocOpBuilder &b, Value step) {
-  return elementwise(b, {}, step, [](Expr e, ValueRange, ValueRange outs) {
-           return SmallVector<Value>{e.offset(outs[0], 1.0)};
-         }).front();
+  return elementwise(b, {}, step,
+                     [](Expr e, ValueRange, ValueRange outs) {
+                       return SmallVector<Value>{e.offset(outs[0], 1.0)};
+                     })
+      .front();
 }
 
 /// The learning rate, in double precision, inside a `scalar` body: the
@@ -172,12 +172,11 @@ DecomposedUpdate SGDOp::decomposeOperation(OpBuilder &builder) {
       b, {grad, lr, initialized}, getOutputs().take_front(2),
       [&](Expr e, ValueRange in, ValueRange out) {
         Value g = direction(*this, e, in[0], out[0]);
-        Value later =
-            e.add(e.scale(momentum, out[1]),
-                  e.scale(1 - getDampening().convertToDouble(), g));
+        Value later = e.add(e.scale(momentum, out[1]),
+                            e.scale(1 - getDampening().convertToDouble(), g));
         Value zero = e.constant(0, g.getType());
-        Value first = arith::CmpFOp::create(
-            e.b, arith::CmpFPredicate::OEQ, in[2], zero);
+        Value first =
+            arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, in[2], zero);
         Value buf = arith::SelectOp::create(e.b, first, g, later);
         Value step = getNesterov() ? e.add(g, e.scale(momentum, buf)) : buf;
         return SmallVector<Value>{e.sub(out[0], e.mul(in[1], step)), buf};
@@ -212,8 +211,8 @@ DecomposedUpdate AdagradOp::decomposeOperation(OpBuilder &builder) {
         Value g = direction(*this, e, in[0], out[0]);
         Value sum = e.add(out[1], e.mul(g, g));
         Value std = e.offset(e.sqrt(sum), getEps().convertToDouble());
-        return SmallVector<Value>{
-            e.sub(out[0], e.mul(in[1], e.div(g, std))), sum};
+        return SmallVector<Value>{e.sub(out[0], e.mul(in[1], e.div(g, std))),
+                                  sum};
       });
   next.push_back(step);
   return next;
@@ -240,18 +239,16 @@ DecomposedUpdate RMSpropOp::decomposeOperation(OpBuilder &builder) {
       b, {getInputs().front(), rateTensor(b, *this)}, getOutputs(),
       [&](Expr e, ValueRange in, ValueRange out) {
         Value g = direction(*this, e, in[0], out[0]);
-        Value square = e.add(e.scale(alpha, out[1]),
-                             e.mul(e.scale(1 - alpha, g), g));
+        Value square =
+            e.add(e.scale(alpha, out[1]), e.mul(e.scale(1 - alpha, g), g));
         SmallVector<Value> next = {Value(), square};
         Value variance = square;
         if (getCentered()) {
-          Value mean =
-              e.add(out[2], e.scale(1 - alpha, e.sub(g, out[2])));
+          Value mean = e.add(out[2], e.scale(1 - alpha, e.sub(g, out[2])));
           next.push_back(mean);
           variance = e.sub(square, e.mul(mean, mean));
         }
-        Value avg =
-            e.offset(e.sqrt(variance), getEps().convertToDouble());
+        Value avg = e.offset(e.sqrt(variance), getEps().convertToDouble());
         Value move = e.div(g, avg);
         if (momentum != 0) {
           move = e.add(e.scale(momentum, out.back()), move);
@@ -277,13 +274,12 @@ DecomposedUpdate AdadeltaOp::decomposeOperation(OpBuilder &builder) {
       b, {getInputs().front(), rateTensor(b, *this)}, getOutputs(),
       [&](Expr e, ValueRange in, ValueRange out) {
         Value g = direction(*this, e, in[0], out[0]);
-        Value square = e.add(e.scale(rho, out[1]),
-                             e.mul(e.scale(1 - rho, g), g));
+        Value square =
+            e.add(e.scale(rho, out[1]), e.mul(e.scale(1 - rho, g), g));
         Value std = e.sqrt(e.offset(square, eps));
-        Value delta =
-            e.mul(e.div(e.sqrt(e.offset(out[2], eps)), std), g);
-        Value acc = e.add(e.scale(rho, out[2]),
-                          e.mul(e.scale(1 - rho, delta), delta));
+        Value delta = e.mul(e.div(e.sqrt(e.offset(out[2], eps)), std), g);
+        Value acc =
+            e.add(e.scale(rho, out[2]), e.mul(e.scale(1 - rho, delta), delta));
         return SmallVector<Value>{e.sub(out[0], e.mul(in[1], delta)), square,
                                   acc};
       });
@@ -314,11 +310,11 @@ DecomposedUpdate AdamOp::decomposeOperation(OpBuilder &builder) {
   double weightDecay = getWeightDecay().convertToDouble();
   bool decoupled = getDecoupledWeightDecay() && weightDecay != 0;
   Value step = increment(b, getOutputs().back());
-  Value stepSize = scalar(
-      b, rateOperands(*this, step), [&](Expr e, SmallVector<Value> wide) {
-        return e.div(rate(*this, e, wide),
-                     biasCorrection(e, beta1, wide.back()));
-      });
+  Value stepSize = scalar(b, rateOperands(*this, step),
+                          [&](Expr e, SmallVector<Value> wide) {
+                            return e.div(rate(*this, e, wide),
+                                         biasCorrection(e, beta1, wide.back()));
+                          });
   // Its reciprocal, in double precision, and then a product for each element:
   // a division would take as long as the square root beside it.
   Value inverseRoot2 = scalar(b, step, [&](Expr e, SmallVector<Value> wide) {
@@ -327,8 +323,8 @@ DecomposedUpdate AdamOp::decomposeOperation(OpBuilder &builder) {
   });
   SmallVector<Value> ins = {getInputs().front(), stepSize, inverseRoot2};
   if (decoupled)
-    ins.push_back(scalar(
-        b, rateOperands(*this), [&](Expr e, SmallVector<Value> wide) {
+    ins.push_back(
+        scalar(b, rateOperands(*this), [&](Expr e, SmallVector<Value> wide) {
           Value decay = e.scale(weightDecay, rate(*this, e, wide));
           return e.sub(e.constant(1, decay.getType()), decay);
         }));
@@ -339,8 +335,8 @@ DecomposedUpdate AdamOp::decomposeOperation(OpBuilder &builder) {
         Value g = direction(*this, e, in[0], param,
                             /*decay=*/!getDecoupledWeightDecay());
         Value m = e.add(out[1], e.scale(1 - beta1, e.sub(g, out[1])));
-        Value v = e.add(e.scale(beta2, out[2]),
-                        e.mul(e.scale(1 - beta2, g), g));
+        Value v =
+            e.add(e.scale(beta2, out[2]), e.mul(e.scale(1 - beta2, g), g));
         Value variance = v;
         if (getAmsgrad())
           variance = arith::MaximumFOp::create(e.b, out[3], v);

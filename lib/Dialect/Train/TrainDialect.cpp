@@ -140,8 +140,7 @@ StringRef plait::train::getParamName(UpdateOpInterface update) {
   auto fn = dyn_cast<FunctionOpInterface>(arg.getOwner()->getParentOp());
   if (!fn || !arg.getOwner()->isEntryBlock())
     return "";
-  auto role =
-      dyn_cast_or_null<ParamAttr>(getArgRole(fn, arg.getArgNumber()));
+  auto role = dyn_cast_or_null<ParamAttr>(getArgRole(fn, arg.getArgNumber()));
   return role ? role.getName().getValue() : "";
 }
 

@@ -107,7 +107,8 @@ static void writeInPlace(Value next, Value old) {
   auto op = next.getDefiningOp<linalg::LinalgOp>();
   if (!op || next.getType() != old.getType())
     return;
-  OpOperand *init = op.getDpsInitOperand(cast<OpResult>(next).getResultNumber());
+  OpOperand *init =
+      op.getDpsInitOperand(cast<OpResult>(next).getResultNumber());
   if (!op.payloadUsesValueFromOperand(init))
     init->set(old);
 }
@@ -175,8 +176,8 @@ template <typename Op> static LogicalResult verifyOptimizer(Op op) {
     if (Type expected = state.isScalar ? scalar : param;
         value.getType() != expected)
       return op.emitOpError("state '")
-             << state.name << "' has type " << value.getType()
-             << ", expected " << expected;
+             << state.name << "' has type " << value.getType() << ", expected "
+             << expected;
   return success();
 }
 

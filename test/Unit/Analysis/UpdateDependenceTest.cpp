@@ -50,8 +50,7 @@ struct UpdateDependenceTest : testing::Test {
 
   /// Parses `body`, and analyses it.
   void parse(llvm::StringRef body) {
-    module =
-        parseSourceString<ModuleOp>((kHead + body + "}").str(), &context);
+    module = parseSourceString<ModuleOp>((kHead + body + "}").str(), &context);
     ASSERT_TRUE(module);
     dependence.emplace(*module);
   }
@@ -158,7 +157,9 @@ TEST_F(UpdateDependenceTest, UpdateOfTwoGradientsWaitsForBoth) {
   EXPECT_EQ(tag(window().earliest), "d2");
   EXPECT_EQ(update().getGradients().size(), 2u);
   ASSERT_EQ(update().getScalars().size(), 1u);
-  EXPECT_EQ(update().getScalars()[0].getDefiningOp()->getAttrOfType<StringAttr>("tag"), "lr");
+  EXPECT_EQ(update().getScalars()[0].getDefiningOp()->getAttrOfType<StringAttr>(
+                "tag"),
+            "lr");
   // The second gradient is one on which another update may depend.
   ASSERT_EQ(dependence->getOtherGradients(update(1)).size(), 1u);
   EXPECT_EQ(dependence->getOtherGradients(update(1))[0], "w");
@@ -261,9 +262,10 @@ TEST_F(UpdateDependenceTest, PrintsItsAnswers) {
   std::string text;
   llvm::raw_string_ostream os(text);
   dependence->print(os);
-  EXPECT_NE(text.find("update of \"w\":\n  result #0 (illegal): after old value "
-                      "passed on by 'func.return'"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("update of \"w\":\n  result #0 (illegal): after old value "
+                "passed on by 'func.return'"),
+      std::string::npos)
       << text;
 }
 

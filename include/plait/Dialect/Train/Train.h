@@ -56,8 +56,7 @@ mlir::Attribute getResultRole(mlir::FunctionOpInterface fn, unsigned index);
 /// The argument of `fn` whose role is `#train.param<name>` (`state` empty) or
 /// `#train.state<name, state>`; null where there is none.
 mlir::BlockArgument findCarriedArg(mlir::FunctionOpInterface fn,
-                                   llvm::StringRef name,
-                                   llvm::StringRef state);
+                                   llvm::StringRef name, llvm::StringRef state);
 
 /// The argument that a result with role `#train.next` or `#train.pending`
 /// replaces in the next step; null for any other result, or where there is
