@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Codegen/Jit.h"
+#include "plait/Codegen/OutlineLoops.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/ExecutionEngine/OptUtils.h"
@@ -85,6 +86,7 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
                                             machine->get());
   llvm::StringMap<void *> called;
   auto transform = [&](llvm::Module *llvmModule) {
+    outlineLoops(*llvmModule);
     llvm::Error error = optimize(llvmModule);
     called = resolveDeclarations(*llvmModule);
     return error;
