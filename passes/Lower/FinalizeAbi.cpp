@@ -12,6 +12,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../NotCalled.h"
+
 #include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
 
@@ -94,6 +96,8 @@ static void reportCopies(FunctionOpInterface step) {
 }
 
 static LogicalResult finalizeAbi(FunctionOpInterface step) {
+  if (failed(plait::checkNotCalled(step)))
+    return failure();
   Operation *ret = step.getFunctionBody().front().getTerminator();
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);

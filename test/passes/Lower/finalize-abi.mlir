@@ -53,6 +53,19 @@ func.func @do_not_finalize_fresh_buffer(%w: memref<4xf32> {train.role = #train.p
 
 // -----
 
+// expected-error@+1 {{@do_not_finalize_called_step is a training step, and @caller calls it}}
+func.func @do_not_finalize_called_step(%w: memref<4xf32> {train.role = #train.param<"w">})
+    -> (memref<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  return %w : memref<4xf32>
+}
+func.func @caller(%w: memref<4xf32>) -> memref<4xf32> {
+  // expected-note@+1 {{called here; move the body of @do_not_finalize_called_step here instead}}
+  %r = call @do_not_finalize_called_step(%w) : (memref<4xf32>) -> memref<4xf32>
+  return %r : memref<4xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @do_not_finalize_what_is_no_step
 // CHECK-SAME:    -> memref<4xf32>
 func.func @do_not_finalize_what_is_no_step(%w: memref<4xf32>) -> memref<4xf32> {
