@@ -34,6 +34,8 @@ struct Slot {
   runtime::Shape shape;
   /// What the values may be, if they are indices.
   std::optional<runtime::IndexRange> indexRange = std::nullopt;
+  /// Of the argument, or of what is returned; of use as long as the context is.
+  mlir::LocationAttr loc = {};
 
   bool isCarried() const { return kind != Kind::Input && kind != Kind::Output; }
 };
