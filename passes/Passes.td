@@ -366,7 +366,10 @@ def TrainFinalizeAbi : Pass<"train-finalize-abi"> {
     After bufferization: results that are their argument's buffer disappear,
     every other result becomes a trailing argument that the caller allocates,
     roles are dropped. A remark names each parameter or state that is copied as
-    a whole.
+    a whole. The attribute `plait.gradient_bytes` of the function says for each
+    parameter, by its name, how many bytes of gradients are stored in full: those
+    of the buffers of the parameter's size that its update reads. A step that
+    something in its module calls is an error.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }

@@ -146,21 +146,12 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
   step.walk([&](UpdateOpInterface update) {
     auto placement =
         update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
-    auto cluster = dyn_cast<ClusterOp>(update->getParentOp());
-    int64_t storedBytes = 0;
-    for (Value gradient : update.getGradients()) {
-      Operation *producer = gradient.getDefiningOp();
-      auto type = cast<RankedTensorType>(gradient.getType());
-      if (!cluster || !producer || producer->getParentOp() != cluster)
-        storedBytes +=
-            type.getNumElements() * type.getElementTypeBitWidth() / 8;
-    }
     reports.push_back(
         {getParamName(update).str(),
          stringifyPlacement(placement ? placement.getValue()
                                       : Placement::Baseline)
              .str(),
-         bool(cluster), storedBytes, update.getLoc()});
+         isa<ClusterOp>(update->getParentOp()), 0, update.getLoc()});
   });
   return reports;
 }

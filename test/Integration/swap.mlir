@@ -9,10 +9,12 @@
 // RUN: plait-run %s --random-inputs -n 2 --results=%t/2.safetensors
 // RUN: plait-run %s --random-inputs -n 3 --results=%t/3.safetensors
 
-// After two steps each is what it was, less two steps of 0.5.
+// The gradient is a constant, which no buffer holds. After two steps each is
+// what it was, less two steps of 0.5.
 // RUN: %{check} %t/1.safetensors %t/2.safetensors %t/3.safetensors %t/r.json -- \
 // RUN:   "np.abs(c['w'] - (b['u'] - np.float32(0.5))).max() == 0 and np.abs(c['u'] - (b['w'] - np.float32(0.5))).max() == 0" \
 // RUN:   "np.abs(b['w'] - (a['u'] - np.float32(0.5))).max() == 0 and np.abs(a['w'] - a['u']).max() > 0" \
+// RUN:   "d['gradient_bytes'] == 0" \
 // RUN:   "[u['param'] for u in d['updates']] == ['u', 'w']" \
 // RUN:   "'result #1 (#train.next<\"u\">) is made in the buffer of #train.param<\"w\">, so it is copied' in d['updates'][1]['reason']" \
 // RUN:   "'result #0 (#train.next<\"w\">) is made in the buffer of #train.param<\"u\">, so it is copied' in d['updates'][0]['reason']"

@@ -6,7 +6,7 @@
 
 // CHECK-LABEL: func.func @step
 // CHECK-SAME:    (%[[W:[^ ]*]]: memref<4xf32>, %[[X:[^ ]*]]: memref<4xf32>, %[[OUT:[^ ]*]]: memref<4xf32>, %[[SAME:[^ ]*]]: memref<4xf32>, %[[LOSS:[^ ]*]]: memref<f32>)
-// CHECK-SAME:    attributes {train.step}
+// CHECK-SAME:    attributes {plait.gradient_bytes = {w = 16 : i64}, train.step}
 // CHECK-NOT:     memref.alloc
 // CHECK:         linalg.exp ins(%[[X]] : memref<4xf32>) outs(%[[OUT]]
 // CHECK:         linalg.exp ins(%[[OUT]] : memref<4xf32>) outs(%[[W]]
