@@ -58,11 +58,8 @@ static FailureOr<Slot> makeSlot(Location loc, Kind kind, std::string name,
     return emitError(loc)
            << "'" << name << "' has type " << type
            << ", which has no elements; leave it out of the step";
-  return Slot{kind,
-              std::move(name),
-              *dtype,
-              runtime::Shape(tensor.getShape().begin(), tensor.getShape().end()),
-              std::nullopt,
+  runtime::Shape shape(tensor.getShape().begin(), tensor.getShape().end());
+  return Slot{kind, std::move(name), *dtype, std::move(shape), std::nullopt,
               loc};
 }
 

@@ -20,9 +20,9 @@
 namespace plait {
 
 /// Bytes of the buffers of a parameter's size from which its update reads, for
-/// each parameter that `step` updates, by name. A panel is no such buffer, nor is
-/// a constant or an input; a pending value is. To be asked while arguments have
-/// their roles.
+/// each parameter that `step` updates, by name. A panel is no such buffer, nor
+/// is a constant or an input; a pending value is. To be asked while arguments
+/// have their roles.
 mlir::DictionaryAttr gradientBytes(mlir::FunctionOpInterface step);
 
 } // namespace plait

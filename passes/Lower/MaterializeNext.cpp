@@ -67,8 +67,8 @@ static llvm::DenseSet<Value> overwrittenArgs(FunctionOpInterface step,
   return overwritten;
 }
 
-/// Result `i`, which is `value`, is made where `where` is: the user asked for no
-/// copy of it, and the way out is theirs.
+/// Result `i`, which is `value`, is made where `where` is: the user asked for
+/// no copy of it, and the way out is theirs.
 static void remarkSwap(FunctionOpInterface step, unsigned i, Value value,
                        BlockArgument where) {
   Attribute role = getArgRole(step, where.getArgNumber());
@@ -76,8 +76,8 @@ static void remarkSwap(FunctionOpInterface step, unsigned i, Value value,
   llvm::raw_string_ostream(text)
       << "result #" << i << " (" << getResultRole(step, i)
       << ") is made in the buffer of " << role
-      << ", so it is copied in each step; make it from the old value of its own "
-         "argument";
+      << ", so it is copied in each step; make it from the old value of its "
+         "own argument";
   // Of the parameter whose update this is, if it is one.
   auto param = dyn_cast<ParamAttr>(role);
   remark::missed(value.getLoc(),
@@ -87,9 +87,9 @@ static void remarkSwap(FunctionOpInterface step, unsigned i, Value value,
       << text;
 }
 
-/// An output, or another argument's next value, may be an old value, or one made
-/// in place in the buffer of an argument that it is not the next value of; and
-/// what is the next value of two arguments cannot be in both buffers.
+/// An output, or another argument's next value, may be an old value, or one
+/// made in place in the buffer of an argument that it is not the next value of;
+/// and what is the next value of two arguments cannot be in both buffers.
 static void copyWhatIsOverwritten(FunctionOpInterface step, Operation *ret,
                                   OpBuilder &b) {
   Block *body = ret->getBlock();

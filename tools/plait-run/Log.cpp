@@ -35,8 +35,8 @@ Log::~Log() {
     std::fclose(file);
 }
 
-/// Where the line of `step` ends in the log `text`, for a run that goes on after
-/// it.
+/// Where the line of `step` ends in the log `text`, for a run that goes on
+/// after it.
 static runtime::Expected<size_t> endOfStep(StringRef text, uint64_t step,
                                            bool json) {
   runtime::Error noLog{"is no log of this format"};
@@ -47,12 +47,15 @@ static runtime::Expected<size_t> endOfStep(StringRef text, uint64_t step,
     at = kHeader.size();
   uint64_t last = 0;
   // A line without an end is one that a killed run did not complete.
-  for (size_t end; last < step && (end = text.find('\n', at)) != StringRef::npos;
-       at = end + 1) {
+  while (last < step) {
+    size_t end = text.find('\n', at);
+    if (end == StringRef::npos)
+      break;
     StringRef line = text.slice(at, end);
     if ((json && !line.consume_front(kJsonStart)) ||
         line.consumeInteger(10, last) || !line.starts_with(","))
       return noLog;
+    at = end + 1;
   }
   if (last == step)
     return at;
@@ -63,8 +66,8 @@ static runtime::Expected<size_t> endOfStep(StringRef text, uint64_t step,
 int Log::goOn(uint64_t first) {
   auto text = llvm::MemoryBuffer::getFile(options.log);
   if (!text)
-    return fail(options,
-                "cannot read " + options.log + ": " + text.getError().message());
+    return fail(options, "cannot read " + options.log + ": " +
+                             text.getError().message());
   StringRef lines = (*text)->getBuffer();
   auto end = endOfStep(lines, first, json);
   if (!end)

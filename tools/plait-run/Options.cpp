@@ -54,8 +54,8 @@ PLAIT_OPT(cl::list<std::string>, inputSingles, data, "input",
 PLAIT_OPT(cl::opt<bool>, randomInputs, data, "random-inputs",
           cl::desc("Draw what no file gives"));
 PLAIT_OPT(cl::opt<uint64_t>, seed, data, "seed", cl::init(0),
-          cl::desc("Of --random-inputs and --shuffle (default 0; with --resume\n"
-                   "the save's, as --shuffle and --wrap)"),
+          cl::desc("Of --random-inputs and --shuffle (default 0; with\n"
+                   "--resume the save's, as --shuffle and --wrap)"),
           cl::value_desc("S"));
 PLAIT_OPT(cl::opt<bool>, shuffle, data, "shuffle",
           cl::desc("Draw a new order of the rows for each epoch"));
@@ -81,12 +81,14 @@ PLAIT_OPT(cl::opt<std::string>, entry, running, "entry-point",
           cl::value_desc("name"));
 // Aliases are hidden unless they say otherwise.
 static cl::alias entryShort("e", cl::aliasopt(entry), cl::cat(running),
-                            cl::NotHidden, cl::desc("The same as --entry-point: -e step"),
+                            cl::NotHidden,
+                            cl::desc("The same as --entry-point: -e step"),
                             cl::value_desc("name"));
 PLAIT_OPT(cl::opt<unsigned>, steps, running, "steps", cl::init(100),
           cl::desc("Steps to run (default 100)"), cl::value_desc("N"));
 static cl::alias stepsShort("n", cl::aliasopt(steps), cl::cat(running),
-                            cl::NotHidden, cl::desc("The same as --steps: -n 500"),
+                            cl::NotHidden,
+                            cl::desc("The same as --steps: -n 500"),
                             cl::value_desc("N"));
 PLAIT_OPT(cl::opt<std::string>, schedule, running, "schedule",
           cl::init("backward"),
@@ -129,8 +131,8 @@ PLAIT_OPT(cl::opt<std::string>, reportFile, writing, "report",
           cl::desc("What ran and how fast, as JSON (docs/ABI.md)"),
           cl::value_desc("file"));
 PLAIT_OPT(cl::opt<std::string>, resultsFile, writing, "results",
-          cl::desc("All results of the last step as safetensors: outputs, next\n"
-                   "values after the last flush, pending values"),
+          cl::desc("All results of the last step as safetensors: outputs,\n"
+                   "next values after the last flush, pending values"),
           cl::value_desc("file"));
 PLAIT_OPT(cl::opt<bool>, printSchedule, writing, "print-schedule",
           cl::desc("Print where each update went"));
