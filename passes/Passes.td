@@ -330,7 +330,9 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
     `bufferization.materialize_in_destination` of the argument it replaces, and
     makes every argument that no result replaces read-only: inputs, frozen
     parameters, those of an evaluation. A result that may be an argument's old
-    value, or is the next value of two arguments, is copied first. Bufferization
+    value, or is the next value of two arguments, is copied first, and so is one
+    that is made in the buffer of another argument (a swap), with a remark. A step
+    that something in its module calls is an error. Bufferization
     then either finds the value in place or copies it there, or refuses where a
     later reader still needs the old value; it can no longer return a fresh
     buffer silently. A value that is carried twice is copied for the second
@@ -364,7 +366,10 @@ def TrainFinalizeAbi : Pass<"train-finalize-abi"> {
     After bufferization: results that are their argument's buffer disappear,
     every other result becomes a trailing argument that the caller allocates,
     roles are dropped. A remark names each parameter or state that is copied as
-    a whole.
+    a whole. The attribute `plait.gradient_bytes` of the function says for each
+    parameter, by its name, how many bytes of gradients are stored in full: those
+    of the buffers of the parameter's size that its update reads. A step that
+    something in its module calls is an error.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }

@@ -24,7 +24,9 @@ using namespace plait::run;
 /// The line of one diagnostic. The source is not quoted, as MLIR's own tools
 /// do: a line that holds a model's constants has millions of characters.
 static void write(llvm::raw_ostream &os, const Diagnostic &diagnostic) {
-  if (auto at = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
+  // A module without `module` is at line 0.
+  auto at = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>();
+  if (at && at.getLine() != 0)
     os << at.getFilename().getValue() << ':' << at.getLine() << ':'
        << at.getColumn() << ": ";
   os << (diagnostic.getSeverity() == DiagnosticSeverity::Error ? "error: "

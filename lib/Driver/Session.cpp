@@ -16,6 +16,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <chrono>
 #include <cmath>
@@ -92,7 +93,23 @@ LogicalResult Session::describe(ModuleOp module, StringRef entry,
   return success();
 }
 
-LogicalResult Session::generate(ModuleOp module, const std::string &cpu) {
+void Session::readSizes(ModuleOp module, StringRef entry) {
+  for (auto fn : module.getOps<LLVM::LLVMFuncOp>())
+    if (auto bytes = fn->getAttrOfType<IntegerAttr>("plait.arena_bytes"))
+      arenaBytes = std::max(arenaBytes, bytes.getInt());
+  auto step = module.lookupSymbol<LLVM::LLVMFuncOp>(entry);
+  auto gradients = step->getAttrOfType<DictionaryAttr>("plait.gradient_bytes");
+  if (!gradients)
+    return;
+  llvm::StringSet<> counted; // of a parameter with two updates: once
+  for (UpdateReport &update : updates)
+    if (auto bytes = gradients.getAs<IntegerAttr>(update.param);
+        bytes && counted.insert(update.param).second)
+      update.gradientBytes = bytes.getInt();
+}
+
+LogicalResult Session::generate(ModuleOp module, StringRef entry,
+                                const std::string &cpu) {
   auto target = targetOptionsFor(cpu);
   if (!target)
     return module.emitError(llvm::toString(target.takeError()));
@@ -100,9 +117,7 @@ LogicalResult Session::generate(ModuleOp module, const std::string &cpu) {
   buildLoweringPipeline(lower, *target);
   if (failed(lower.run(module)))
     return failure();
-  for (auto fn : module.getOps<LLVM::LLVMFuncOp>())
-    if (auto bytes = fn->getAttrOfType<IntegerAttr>("plait.arena_bytes"))
-      arenaBytes = std::max(arenaBytes, bytes.getInt());
+  readSizes(module, entry);
   auto code = Jit::create(module, {cpu});
   if (!code)
     return module.emitError(llvm::toString(code.takeError()));
@@ -124,7 +139,7 @@ Session::create(ModuleOp module, const SessionOptions &options,
   OwningOpRef<ModuleOp> copy = module.clone();
   auto entry = session->place(*copy, options.entry);
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||
-      failed(session->generate(*copy, options.cpu)))
+      failed(session->generate(*copy, *entry, options.cpu)))
     return failure();
   if (Status status = session->allocate(); !status)
     return module.emitError(status.message());

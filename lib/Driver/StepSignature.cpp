@@ -44,23 +44,23 @@ static std::optional<DType> toDType(Type type) {
   return std::nullopt;
 }
 
-static FailureOr<Slot> makeSlot(FunctionOpInterface step, Kind kind,
-                                std::string name, Type type) {
+static FailureOr<Slot> makeSlot(Location loc, Kind kind, std::string name,
+                                Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   std::optional<DType> dtype =
       tensor ? toDType(tensor.getElementType()) : std::nullopt;
   if (!tensor || !tensor.hasStaticShape() || !dtype)
-    return step.emitError("'")
-           << name << "' has type " << type
+    return emitError(loc)
+           << "'" << name << "' has type " << type
            << "; a step takes tensors of static shape of f32, f64, i64, "
               "i32, i16, i8 or i1";
   if (tensor.getNumElements() == 0)
-    return step.emitError("'")
-           << name << "' has type " << type
+    return emitError(loc)
+           << "'" << name << "' has type " << type
            << ", which has no elements; leave it out of the step";
-  return Slot{
-      kind, std::move(name), *dtype,
-      runtime::Shape(tensor.getShape().begin(), tensor.getShape().end())};
+  runtime::Shape shape(tensor.getShape().begin(), tensor.getShape().end());
+  return Slot{kind, std::move(name), *dtype, std::move(shape), std::nullopt,
+              loc};
 }
 
 static std::pair<Kind, std::string> classifyArg(Attribute role, unsigned i) {
@@ -85,7 +85,8 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
   signature.function = SymbolTable::getSymbolName(step).str();
   for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i) {
     auto [kind, name] = classifyArg(getArgRole(step, i), i);
-    auto slot = makeSlot(step, kind, name, step.getArgumentTypes()[i]);
+    auto slot = makeSlot(step.getArgument(i).getLoc(), kind, name,
+                         step.getArgumentTypes()[i]);
     if (failed(slot))
       return failure();
     if (auto range = step.getArgAttrOfType<DenseI64ArrayAttr>(
@@ -95,6 +96,7 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
     }
     signature.slots.push_back(*slot);
   }
+  Operation *ret = step.getFunctionBody().back().getTerminator();
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     if (getCarriedArg(step, i))
       continue;
@@ -106,7 +108,8 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
     // The prologue gives pending values that it does not take.
     if (isa_and_nonnull<PendingAttr>(role))
       std::tie(kind, name) = classifyArg(role, i);
-    auto slot = makeSlot(step, kind, name, step.getResultTypes()[i]);
+    auto slot = makeSlot(ret->getOperand(i).getLoc(), kind, name,
+                         step.getResultTypes()[i]);
     if (failed(slot))
       return failure();
     signature.slots.push_back(*slot);
@@ -140,44 +143,62 @@ std::vector<UpdateReport> run::reportUpdates(FunctionOpInterface step) {
   step.walk([&](UpdateOpInterface update) {
     auto placement =
         update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
-    auto cluster = dyn_cast<ClusterOp>(update->getParentOp());
-    int64_t storedBytes = 0;
-    for (Value gradient : update.getGradients()) {
-      Operation *producer = gradient.getDefiningOp();
-      auto type = cast<RankedTensorType>(gradient.getType());
-      if (!cluster || !producer || producer->getParentOp() != cluster)
-        storedBytes +=
-            type.getNumElements() * type.getElementTypeBitWidth() / 8;
-    }
     reports.push_back({getParamName(update).str(),
                        stringifyPlacement(placement ? placement.getValue()
                                                     : Placement::Baseline)
                            .str(),
-                       bool(cluster), storedBytes, update.getLoc()});
+                       isa<ClusterOp>(update->getParentOp()), 0,
+                       update.getLoc()});
   });
   return reports;
 }
 
+/// Whether `step` gives the next value of anything.
+static bool carries(FunctionOpInterface step) {
+  for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
+    if (getCarriedArg(step, i))
+      return true;
+  return false;
+}
+
+static FailureOr<FunctionOpInterface> findNamed(ModuleOp module,
+                                                StringRef name) {
+  auto fn = module.lookupSymbol<FunctionOpInterface>(name);
+  if (!fn)
+    return module.emitError("has no training step @") << name;
+  if (!isTrainingStep(fn))
+    return fn.emitError("@")
+           << name << " is no training step: it lacks the attribute "
+           << "'train.step'";
+  if (carries(fn))
+    return fn;
+  InFlightDiagnostic diag = fn.emitError("@");
+  diag << name
+       << " is no training step: it gives the next value of no parameter or "
+          "state (no result has the role #train.next), so nothing is trained";
+  diag.attachNote() << "choose another by --entry-point; a function that "
+                       "judges the parameters is run by --eval=@"
+                    << name;
+  return diag;
+}
+
 FailureOr<FunctionOpInterface> run::findEntry(ModuleOp module, StringRef name) {
+  if (!name.empty())
+    return findNamed(module, name);
   SmallVector<FunctionOpInterface> found;
-  for (Operation &op : module.getBody()->getOperations()) {
-    auto fn = dyn_cast<FunctionOpInterface>(op);
-    if (!fn || !isTrainingStep(fn))
-      continue;
-    bool carries = false;
-    for (unsigned i = 0, e = fn.getNumResults(); i < e; ++i)
-      carries |= bool(getCarriedArg(fn, i));
-    if (name.empty() ? carries : SymbolTable::getSymbolName(fn) == name)
+  for (auto fn : module.getOps<FunctionOpInterface>())
+    if (isTrainingStep(fn) && carries(fn))
       found.push_back(fn);
-  }
   if (found.size() == 1)
     return found.front();
-  InFlightDiagnostic diag = module.emitError();
-  if (!name.empty())
-    return diag << "has no training step @" << name;
   if (found.empty())
-    return diag << "has no training step: no function with 'train.step' gives "
-                   "the next value of a parameter";
-  return diag << "has " << found.size()
-              << " training steps; choose one by name (--entry-point)";
+    return module.emitError()
+           << "has no training step: no function with 'train.step' gives "
+              "the next value of a parameter";
+  InFlightDiagnostic diag = module.emitError();
+  diag << "has " << found.size()
+       << " training steps; choose one by name (--entry-point)";
+  for (FunctionOpInterface fn : found)
+    diag.attachNote(fn.getLoc()) << "@" << fn.getName() << " is one";
+  return diag;
 }

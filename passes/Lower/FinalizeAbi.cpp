@@ -8,9 +8,13 @@
 // Finalize ABI: the calling convention of docs/ABI.md. Carried results are
 // their arguments' buffers already, so they disappear; every other result
 // becomes a trailing argument that the caller allocates. And the last word on
-// copies: a remark for each of a whole parameter or state.
+// copies, a remark for each of a whole parameter or state, and on gradients that
+// are stored.
 //
 //===----------------------------------------------------------------------===//
+
+#include "../NotCalled.h"
+#include "GradientBuffers.h"
 
 #include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
@@ -94,6 +98,11 @@ static void reportCopies(FunctionOpInterface step) {
 }
 
 static LogicalResult finalizeAbi(FunctionOpInterface step) {
+  if (failed(plait::checkNotCalled(step)))
+    return failure();
+  // Before a gradient that is an output, too, is in the caller's buffer.
+  if (DictionaryAttr bytes = plait::gradientBytes(step); !bytes.empty())
+    step->setAttr("plait.gradient_bytes", bytes);
   Operation *ret = step.getFunctionBody().front().getTerminator();
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);

@@ -8,17 +8,19 @@
 // Materialize next: what a step carries to the next one is written into the
 // argument it replaces. Bufferization then finds it in place, copies it there,
 // or refuses; it cannot return a fresh buffer instead. A result that is an old
-// value is copied before that is overwritten. Whatever is not carried is read
-// only.
+// value is copied before that is overwritten, and so is one that is made in the
+// buffer of another argument. Whatever is not carried is read only.
 //
 //===----------------------------------------------------------------------===//
 
+#include "../NotCalled.h"
 #include "MayBeArgument.h"
 
 #include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 
@@ -54,32 +56,75 @@ static void makeOthersReadOnly(FunctionOpInterface step) {
                     BoolAttr::get(step.getContext(), false));
 }
 
-static void materializeNext(FunctionOpInterface step) {
-  Block *body = &step.getFunctionBody().front();
-  Operation *ret = body->getTerminator();
-  OpBuilder b(ret);
-  DenseMap<Value, Value> ties;
+/// Arguments whose buffers hold something else after the step.
+static llvm::DenseSet<Value> overwrittenArgs(FunctionOpInterface step,
+                                             Operation *ret) {
   llvm::DenseSet<Value> overwritten;
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
     if (BlockArgument arg = getCarriedArg(step, i);
         arg && arg != ret->getOperand(i))
       overwritten.insert(arg);
-  auto counts = [&](BlockArgument arg) { return overwritten.contains(arg); };
-  // An output, or another argument's next value, may be an old value; and what
-  // is the next value of two arguments cannot be in both buffers.
+  return overwritten;
+}
+
+/// Result `i`, which is `value`, is made where `where` is: the user asked for
+/// no copy of it, and the way out is theirs.
+static void remarkSwap(FunctionOpInterface step, unsigned i, Value value,
+                       BlockArgument where) {
+  Attribute role = getArgRole(step, where.getArgNumber());
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << "result #" << i << " (" << getResultRole(step, i)
+      << ") is made in the buffer of " << role
+      << ", so it is copied in each step; make it from the old value of its "
+         "own argument";
+  // Of the parameter whose update this is, if it is one.
+  auto param = dyn_cast<ParamAttr>(role);
+  remark::missed(value.getLoc(),
+                 remark::RemarkOpts::name("copy")
+                     .category("train-materialize-next")
+                     .function(param ? param.getName().getValue() : ""))
+      << text;
+}
+
+/// An output, or another argument's next value, may be an old value, or one
+/// made in place in the buffer of an argument that it is not the next value of;
+/// and what is the next value of two arguments cannot be in both buffers.
+static void copyWhatIsOverwritten(FunctionOpInterface step, Operation *ret,
+                                  OpBuilder &b) {
+  Block *body = ret->getBlock();
+  llvm::DenseSet<Value> overwritten = overwrittenArgs(step, ret);
   llvm::SmallDenseSet<Value> carried;
   for (OpOperand &operand : ret->getOpOperands()) {
-    BlockArgument arg = getCarriedArg(step, operand.getOperandNumber());
+    unsigned i = operand.getOperandNumber();
+    BlockArgument arg = getCarriedArg(step, i);
     Value value = operand.get();
+    if (arg == value)
+      continue;
     bool updates =
         arg &&
         (isCarriedThroughLoop(arg, value) ||
          isa_and_nonnull<DestinationStyleOpInterface>(value.getDefiningOp()));
-    bool again = arg && arg != value && !carried.insert(value).second;
-    if (again ||
-        (arg != value && !updates && plait::mayBeArgument(value, body, counts)))
+    bool again = arg && !carried.insert(value).second;
+    BlockArgument where;
+    bool elsewhere =
+        plait::mayBeArgument(value, body, [&](BlockArgument other) {
+          where = other;
+          return overwritten.contains(other) && !(updates && other == arg);
+        });
+    if (updates && elsewhere)
+      remarkSwap(step, i, value, where);
+    if (again || elsewhere)
       operand.set(plait::copyOf(b, value));
   }
+}
+
+static void materializeNext(FunctionOpInterface step) {
+  Block *body = &step.getFunctionBody().front();
+  Operation *ret = body->getTerminator();
+  OpBuilder b(ret);
+  DenseMap<Value, Value> ties;
+  copyWhatIsOverwritten(step, ret, b);
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);
     Value value = ret->getOperand(i);
@@ -103,9 +148,12 @@ namespace {
 struct MaterializeNext
     : plait::impl::TrainMaterializeNextBase<MaterializeNext> {
   void runOnOperation() override {
-    getOperation()->walk([](FunctionOpInterface fn) {
-      if (isTrainingStep(fn) && !fn.isExternal())
-        materializeNext(fn);
+    getOperation()->walk([&](FunctionOpInterface fn) {
+      if (!isTrainingStep(fn) || fn.isExternal())
+        return;
+      if (failed(plait::checkNotCalled(fn)))
+        return signalPassFailure();
+      materializeNext(fn);
     });
   }
 };

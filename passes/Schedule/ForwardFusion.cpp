@@ -15,6 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../NotCalled.h"
 #include "Cluster.h"
 #include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
@@ -87,11 +88,10 @@ static PendingValues pendingOf(ArrayRef<UpdateOpInterface> updates) {
 
 /// All or nothing: what `train-place` checked is checked again, because the
 /// graph may have changed since.
-static LogicalResult checkAll(ModuleOp module, FunctionOpInterface step,
+static LogicalResult checkAll(FunctionOpInterface step,
                               ArrayRef<UpdateOpInterface> updates) {
-  if (!SymbolTable::symbolKnownUseEmpty(step, module))
-    return step.emitError("is called in its module, but forward fusion changes "
-                          "what it takes and gives; inline it first");
+  if (failed(plait::checkNotCalled(step)))
+    return failure();
   for (UpdateOpInterface update : updates) {
     std::string reason = whyNotMove(update);
     if (reason.empty())
@@ -237,7 +237,7 @@ LogicalResult plait::fuseForward(ModuleOp module, FunctionOpInterface step) {
   SmallVector<UpdateOpInterface> updates = forwardUpdates(step);
   if (updates.empty())
     return success();
-  if (failed(checkAll(module, step, updates)))
+  if (failed(checkAll(step, updates)))
     return failure();
   std::string name = SymbolTable::getSymbolName(step).str();
   for (StringRef suffix : {"_first", "_flush"})

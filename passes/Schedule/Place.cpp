@@ -82,17 +82,21 @@ void plait::placeUpdates(FunctionOpInterface step, Placement policy,
 namespace {
 struct Place : plait::impl::TrainPlaceBase<Place> {
   using Base::Base;
+
+  /// Once, before any pass runs: a wrong option is no matter of a function.
+  LogicalResult initialize(MLIRContext *context) override {
+    if (parsePolicy(policy))
+      return success();
+    return emitError(UnknownLoc::get(context))
+           << "train-place: unknown policy '" << policy
+           << "'; expected baseline, backward, forward or auto";
+  }
+
   void runOnOperation() override {
     FunctionOpInterface step = getOperation();
     if (!isTrainingStep(step))
       return markAllAnalysesPreserved();
-    std::optional<Placement> parsed = parsePolicy(policy);
-    if (!parsed) {
-      step.emitError("train-place: unknown policy '")
-          << policy << "'; expected baseline, backward, forward or auto";
-      return signalPassFailure();
-    }
-    placeUpdates(step, *parsed, getAnalysis<UpdateDependence>());
+    placeUpdates(step, *parsePolicy(policy), getAnalysis<UpdateDependence>());
     markAnalysesPreserved<UpdateDependence>();
   }
 };

@@ -12,16 +12,16 @@
 // GOOD: code 0
 
 // RUN: %{run} | FileCheck %s --check-prefix=NONE
-// NONE: no tensor named 'x' in the inputs (F32[4, 8] or more rows); give it by --inputs or --input, or use --random-inputs
+// NONE: step.mlir:[[#]]:5: error: no tensor named 'x' in the inputs (F32[4, 8] or more rows); give it by --inputs or --input, or use --random-inputs
 // NONE: code 2
 // RUN: %{data} drop=fc2.weight
 // RUN: %{exit} | FileCheck %s --check-prefix=PARAM
-// PARAM: no tensor named 'fc2.weight' in the inputs (F32[3, 5]); give it by --inputs or --input, or use --random-inputs
+// PARAM: step.mlir:[[#]]:5: error: no tensor named 'fc2.weight' in the inputs (F32[3, 5]); give it by --inputs or --input, or use --random-inputs
 // PARAM: code 2
 // RUN: bash %t/exit.sh plait-run %S/Inputs/step.mlir --compare --inputs=%t/data.safetensors | FileCheck %s --check-prefix=PARAM
 // RUN: %{data} drop=lr
 // RUN: %{exit} | FileCheck %s --check-prefix=RATE
-// RATE: no tensor named 'lr' in the inputs (F32[] or a vector); give it
+// RATE: step.mlir:[[#]]:5: error: no tensor named 'lr' in the inputs (F32[] or a vector); give it
 // RATE: code 2
 
 // Files.

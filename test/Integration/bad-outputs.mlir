@@ -54,6 +54,13 @@
 // RUN: %{exit} -n 1 --log=/dev/full | %{early} --check-prefix=LOG-FULL
 // LOG-FULL: error: cannot write /dev/full: No space left on device
 // LOG-FULL: code 2
+// A table that cannot be read is not a difference, which is code 1.
+// RUN: echo '"$@" 2>&1 >/dev/full; echo "code $?"' > %t/full.sh
+// RUN: bash %t/full.sh plait-run %S/Inputs/step.mlir --inputs=%t/data.safetensors -n 2 --compare | FileCheck %s --check-prefix=STDOUT
+// RUN: bash %t/full.sh plait-run %S/Inputs/step.mlir --inputs=%t/data.safetensors -n 2 --save=%t/after | FileCheck %s --check-prefix=STDOUT
+// STDOUT: step.mlir: error: cannot write to standard output: No space left on device
+// STDOUT: code 2
+// RUN: test -e %t/after/model.safetensors
 // While training: it goes on, and is saved.
 // RUN: ln -s /dev/full %t/full.jsonl
 // RUN: %{exit} -n 3 --log=%t/full.jsonl --save=%t/kept | FileCheck %s --check-prefix=LOG-LATER

@@ -35,6 +35,13 @@
 // BLOCK-NONE: --block=0 asks for nothing; leave it out
 // BLOCK-NONE: code 2
 
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --backend=halide | FileCheck %s --check-prefix=HALIDE
+// HALIDE: error: --backend=halide: there is no Halide backend yet; use --backend=llvm, or leave the option out
+// HALIDE: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --backend=gpu | FileCheck %s --check-prefix=GPU
+// GPU: error: unknown --backend=gpu; expected llvm or auto
+// GPU: code 2
+
 // An option that would do nothing alone.
 // RUN: %{exit} %examples/mlp.mlir --random-inputs --save-every=2 | FileCheck %s --check-prefix=EVERY
 // EVERY: --save-every needs --save
@@ -71,7 +78,16 @@
 // RUN: %{exit} %examples/mlp.mlir --random-inputs -n 0 | FileCheck %s --check-prefix=ZERO
 // ZERO: code 0
 // RUN: %{exit} --help | FileCheck %s --check-prefix=HELP
-// HELP: --compare
+// HELP: plait-run examples/mlp.mlir --random-inputs --compare
+// HELP: Exit codes: 0 done
+// HELP: Comparing schedules:
+// HELP: --compare - Run every schedule
+// HELP: Data:
+// HELP: Running:
+// HELP: -e - The same as --entry-point
+// HELP: -n - The same as --steps
 // HELP: code 0
+// Lines fit into a terminal of 100 columns.
+// RUN: plait-run --help | not grep -E '.{101}'
 // RUN: not plait-run %S/Inputs/step.mlir --random-inputs --threads=100000 2>&1 | FileCheck %s --check-prefix=THREADS
 // THREADS: error: --threads=100000: at most 1024

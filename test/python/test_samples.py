@@ -268,5 +268,14 @@ def test_no_gradient_of_a_weight_is_stored(framework, optimizer):
         shapes = re.findall(r"memref.alloc\(\).* : memref<(.*)xf32>", buffers(sample, policy))
         return [shape for shape in shapes if shape in weights]
 
+    def reported(policy: str) -> list[int]:
+        """What the compiler says of them."""
+        written = re.search(r"plait.gradient_bytes = {([^}]*)}", buffers(sample, policy))
+        counts = dict(re.findall(r'(?:^|, )"?([^",]+)"? = (\d+) : i64', written.group(1)))
+        return [int(counts[s.name]) for s in args if s.role == "param" and len(s.shape) == 2]
+
     assert sorted(stored("baseline")) == sorted(weights)
     assert stored("backward") == []
+    sizes = [4 * s.shape[0] * s.shape[1] for s in args if s.role == "param" and len(s.shape) == 2]
+    assert reported("baseline") == reported("forward") == sizes
+    assert reported("backward") == [0] * len(sizes)

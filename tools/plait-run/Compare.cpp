@@ -219,8 +219,7 @@ int run::runComparison(mlir::ModuleOp module, const RunOptions &options,
   };
   auto result = compareSchedules(module, options, tensors, makeData, reasons);
   if (!result)
-    return result.message().empty() ? int(kUsage)
-                                    : fail(options, result.message());
+    return fail(options, result.message());
   llvm::outs() << result->table;
   if (!options.report.empty())
     if (int code = writeReport(options, std::move(result->report)))

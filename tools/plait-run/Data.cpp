@@ -15,6 +15,7 @@
 #include "plait/Runtime/SafeTensors.h"
 #include "plait/Runtime/Shuffle.h"
 
+#include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -170,12 +171,20 @@ Status run::checkOutputDirectory(llvm::StringRef what,
   return Status::success();
 }
 
+/// Prints that the files have nothing for the argument of `slot`.
+static Error printMissing(const Slot &slot, llvm::StringRef more,
+                          llvm::StringRef advice) {
+  mlir::emitError(slot.loc)
+      << "no tensor named '" << slot.name << "' in the inputs ("
+      << describe(slot.dtype, slot.shape) << more << "); " << advice;
+  return Error{""};
+}
+
 Status run::checkComplete(const StepSignature &signature,
                           const Tensors &tensors) {
   for (const Slot &slot : signature.slots)
     if (slot.isCarried() && !tensors.count(slot.name))
-      return Error{"no tensor named '" + slot.name + "' in the inputs (" +
-                   describe(slot.dtype, slot.shape) + "); " + inputAdvice};
+      return printMissing(slot, "", inputAdvice);
   return Status::success();
 }
 
@@ -202,10 +211,8 @@ Expected<DataFeed> run::makeFeed(const StepSignature &signature,
     if (slot.kind != Kind::Input)
       continue;
     if (it == tensors.end())
-      return Error{"no tensor named '" + slot.name + "' in the inputs (" +
-                   describe(slot.dtype, slot.shape) +
-                   (slot.shape.empty() ? " or a vector" : " or more rows") +
-                   "); " + advice.str()};
+      return printMissing(
+          slot, slot.shape.empty() ? " or a vector" : " or more rows", advice);
     auto copy = it->second.clone();
     if (!copy)
       return Error{copy.message()};

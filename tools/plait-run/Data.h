@@ -39,7 +39,8 @@ void warnUnused(const RunOptions &options, llvm::StringRef option,
 constexpr const char *inputAdvice =
     "give it by --inputs or --input, or use --random-inputs";
 
-/// Fails where a parameter, state or buffer is missing.
+/// Fails where a parameter, state or buffer is missing. As of makeFeed, the error
+/// is at the argument, printed already, and so the message empty.
 runtime::Status checkComplete(const StepSignature &signature,
                               const Tensors &tensors);
 

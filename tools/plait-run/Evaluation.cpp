@@ -26,22 +26,30 @@ using runtime::Error;
 using runtime::Expected;
 using runtime::Status;
 
+/// Prints an error at `loc`; an empty message says so.
+static Status refuse(Location loc, llvm::StringRef name,
+                     const llvm::Twine &why) {
+  emitError(loc) << "--eval=@" << name << ": " << why;
+  return Error{""};
+}
+
 static Status checkFunction(ModuleOp module, llvm::StringRef name) {
-  std::string eval = "--eval=@" + name.str() + ": ";
   // Importers leave roles in other forms, which the session's copy has lost.
   OwningOpRef<ModuleOp> copy = module.clone();
   PassManager roles(module.getContext());
   buildRolesPipeline(roles);
   if (failed(roles.run(*copy)))
-    return Error{eval + "its roles cannot be read"};
+    return refuse(module.getLoc(), name, "its roles cannot be read");
   auto fn = copy->lookupSymbol<FunctionOpInterface>(name);
   if (!fn || !train::isTrainingStep(fn))
-    return Error{eval + "the function needs the attribute 'train.step', which "
-                        "gives it the calling convention of a step"};
+    return refuse(fn ? fn.getLoc() : module.getLoc(), name,
+                  "the function needs the attribute 'train.step', which gives "
+                  "it the calling convention of a step");
   for (unsigned i = 0, e = fn.getNumResults(); i < e; ++i)
     if (train::getCarriedArg(fn, i))
-      return Error{eval + "the function changes parameters or states; an "
-                          "evaluation only reads them"};
+      return refuse(fn.getLoc(), name,
+                    "the function changes parameters or states; an evaluation "
+                    "only reads them");
   return Status::success();
 }
 
@@ -52,15 +60,36 @@ static Status checkCarried(const StepSignature &eval,
     if (!slot.isCarried())
       continue;
     const Slot *own = step.find(slot.kind, slot.name);
-    std::string text = "--eval=@" + eval.function + ": reads '" + slot.name +
-                       "' as " + runtime::describe(slot.dtype, slot.shape);
+    std::string text = "reads '" + slot.name + "' as " +
+                       runtime::describe(slot.dtype, slot.shape);
     if (!own)
-      return Error{text + ", which the step does not have"};
+      return refuse(slot.loc, eval.function,
+                    text + ", which the step does not have");
     if (own->dtype != slot.dtype || own->shape != slot.shape)
-      return Error{text + ", but the step has it as " +
-                   runtime::describe(own->dtype, own->shape)};
+      return refuse(slot.loc, eval.function,
+                    text + ", but the step has it as " +
+                        runtime::describe(own->dtype, own->shape));
   }
   return Status::success();
+}
+
+/// An average over some rows looks like one over all of them. A batch has a
+/// static shape, and no padding leaves an average as it is.
+static void warnLeftRows(const RunOptions &options,
+                         const Evaluation &evaluation, uint64_t batch) {
+  uint64_t left = evaluation.leftRows(), all = evaluation.rows() + left;
+  if (!left)
+    return;
+  uint64_t divisor = batch;
+  while (all % divisor)
+    --divisor;
+  warn(options,
+       "--eval=@" + options.eval + ": only " + llvm::Twine(all - left) +
+           " of the " + llvm::Twine(all) + " rows are evaluated: the last " +
+           llvm::Twine(left) + " fill no batch of " + llvm::Twine(batch) +
+           "; write the function for a batch that divides " +
+           llvm::Twine(all) + ", such as " + llvm::Twine(divisor) +
+           ", to evaluate all");
 }
 
 Expected<Evaluation> Evaluation::create(ModuleOp module,
@@ -80,7 +109,9 @@ Expected<Evaluation> Evaluation::create(ModuleOp module,
       makeFeed(signature, tensors, {}, "give it by --eval-inputs");
   if (!data)
     return Error{data.message()};
-  return Evaluation(std::move(*data));
+  Evaluation evaluation(std::move(*data));
+  warnLeftRows(options, evaluation, evaluation.data.batchSize());
+  return evaluation;
 }
 
 Expected<Evaluation::Metrics> Evaluation::run(Session &session) {

@@ -32,6 +32,13 @@ public:
   /// Applies pending updates, then judges.
   runtime::Expected<Metrics> run(Session &session);
 
+  /// Rows that are judged, and those left over, which fill no batch; both 0
+  /// without data sets.
+  uint64_t rows() const { return data.rows() - leftRows(); }
+  uint64_t leftRows() const {
+    return data.batchSize() ? data.rows() % data.batchSize() : 0;
+  }
+
 private:
   explicit Evaluation(runtime::DataFeed data) : data(std::move(data)) {}
   runtime::DataFeed data;

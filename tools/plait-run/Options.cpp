@@ -24,88 +24,144 @@ namespace cl = llvm::cl;
 // a user of this tool has no use for them.
 static const bool onlyOurOptions = (cl::ResetCommandLineParser(), true);
 
-static cl::OptionCategory category("plait-run options");
-#define PLAIT_OPT(TYPE, VAR, NAME, ...)                                        \
-  static TYPE VAR(NAME, cl::cat(category), __VA_ARGS__)
+// --help prints the groups, and the options of each, in alphabetical order.
+static cl::OptionCategory comparing("Comparing schedules");
+static cl::OptionCategory data("Data");
+static cl::OptionCategory judging("Evaluating");
+static cl::OptionCategory running("Running");
+static cl::OptionCategory saving("Saving and going on");
+static cl::OptionCategory writing("Writing about a run");
 
-PLAIT_OPT(cl::opt<std::string>, file, cl::Positional, cl::Required,
-          cl::desc("<training step.mlir>"));
-PLAIT_OPT(cl::opt<std::string>, entry, "entry-point",
-          cl::desc("Step to run (default: the only one)"),
-          cl::value_desc("name"));
-static cl::alias entryShort("e", cl::aliasopt(entry), cl::cat(category),
-                            cl::desc("Alias of --entry-point"));
-PLAIT_OPT(cl::list<std::string>, inputFiles, "inputs",
-          cl::desc("Tensors by name: parameters, states, inputs"),
-          cl::value_desc("file.safetensors"));
-PLAIT_OPT(cl::list<std::string>, inputSingles, "input", cl::desc("One input"),
-          cl::value_desc("name=@file.npy"));
-PLAIT_OPT(cl::opt<bool>, randomInputs, "random-inputs",
+#define PLAIT_OPT(TYPE, VAR, GROUP, NAME, ...)                                 \
+  static TYPE VAR(NAME, cl::cat(GROUP), __VA_ARGS__)
+
+PLAIT_OPT(cl::opt<std::string>, file, running, cl::Positional, cl::Required,
+          cl::desc("<step.mlir>"));
+
+PLAIT_OPT(cl::opt<bool>, compareFlag, comparing, "compare",
+          cl::desc("Run every schedule on the same inputs and print a table;\n"
+                   "exit code 1 where a result differs from baseline's by a "
+                   "bit"));
+PLAIT_OPT(cl::opt<unsigned>, block, comparing, "block", cl::init(20),
+          cl::desc("Steps in a timed block (default 20)"), cl::value_desc("N"));
+
+PLAIT_OPT(cl::list<std::string>, inputFiles, data, "inputs",
+          cl::desc("safetensors with parameters, states and inputs, by name;\n"
+                   "an input may have more rows than a step takes. Repeatable"),
+          cl::value_desc("file"));
+PLAIT_OPT(cl::list<std::string>, inputSingles, data, "input",
+          cl::desc("One tensor. Repeatable"), cl::value_desc("name=@file.npy"));
+PLAIT_OPT(cl::opt<bool>, randomInputs, data, "random-inputs",
           cl::desc("Draw what no file gives"));
-PLAIT_OPT(cl::opt<uint64_t>, seed, "seed", cl::init(0),
-          cl::desc("Seed of --random-inputs and --shuffle (default 0; with "
-                   "--resume: the save's, as --shuffle and --wrap)"));
-PLAIT_OPT(cl::opt<bool>, shuffle, "shuffle",
-          cl::desc("Draw a new order of the data for each epoch"));
-PLAIT_OPT(cl::opt<bool>, wrap, "wrap",
-          cl::desc("Complete the last batch of an epoch from the next one"));
-PLAIT_OPT(cl::opt<bool>, dropLast, "drop-last",
-          cl::desc("Drop an incomplete last batch (default)"));
-PLAIT_OPT(cl::opt<unsigned>, steps, "steps", cl::init(100),
-          cl::desc("Steps to run (default 100)"));
-static cl::alias stepsShort("n", cl::aliasopt(steps), cl::cat(category),
-                            cl::desc("Alias of --steps"));
-PLAIT_OPT(cl::opt<std::string>, schedule, "schedule", cl::init("backward"),
-          cl::desc("Where updates run: baseline, backward (default), "
-                   "forward or auto"));
-PLAIT_OPT(cl::opt<unsigned>, threads, "threads", cl::init(0),
-          cl::desc("Threads, at most 1024 (default: all processors)"));
-PLAIT_OPT(cl::opt<std::string>, cpu, "mcpu",
-          cl::desc("CPU to generate code for (default: this one)"));
-PLAIT_OPT(cl::opt<std::string>, evalName, "eval",
-          cl::desc("Function that judges the parameters; its f32 outputs are "
-                   "averaged over --eval-inputs"),
+PLAIT_OPT(cl::opt<uint64_t>, seed, data, "seed", cl::init(0),
+          cl::desc("Of --random-inputs and --shuffle (default 0; with\n"
+                   "--resume the save's, as --shuffle and --wrap)"),
+          cl::value_desc("S"));
+PLAIT_OPT(cl::opt<bool>, shuffle, data, "shuffle",
+          cl::desc("Draw a new order of the rows for each epoch"));
+PLAIT_OPT(cl::opt<bool>, wrap, data, "wrap",
+          cl::desc("Complete an epoch's last batch from the next epoch"));
+PLAIT_OPT(cl::opt<bool>, dropLast, data, "drop-last",
+          cl::desc("Drop an epoch's incomplete last batch (default)"));
+
+PLAIT_OPT(cl::opt<std::string>, evalName, judging, "eval",
+          cl::desc("Function that judges the parameters; its f32 outputs are\n"
+                   "averaged over the batches of --eval-inputs"),
           cl::value_desc("@function"));
-PLAIT_OPT(cl::list<std::string>, evalFiles, "eval-inputs",
-          cl::desc("Held-out data for --eval"),
-          cl::value_desc("file.safetensors"));
-PLAIT_OPT(cl::opt<unsigned>, evalEvery, "eval-every", cl::init(0),
-          cl::desc("Evaluate every N steps (default: at the end)"));
-PLAIT_OPT(cl::opt<std::string>, resultsFile, "results",
-          cl::desc("Write all results of the last step: outputs, next values "
-                   "after the last flush, pending values"),
-          cl::value_desc("file.safetensors"));
-PLAIT_OPT(cl::opt<std::string>, logFile, "log",
-          cl::desc("Write a line a step: step, loss, ms"),
-          cl::value_desc("file.csv|file.jsonl"));
-PLAIT_OPT(cl::opt<std::string>, reportFile, "report",
-          cl::desc("Write what ran and how fast"), cl::value_desc("file.json"));
-PLAIT_OPT(cl::opt<std::string>, saveDir, "save",
-          cl::desc("At the end, write DIR/model.safetensors and "
+PLAIT_OPT(cl::list<std::string>, evalFiles, judging, "eval-inputs",
+          cl::desc("safetensors with held-out data. Repeatable"),
+          cl::value_desc("file"));
+PLAIT_OPT(cl::opt<unsigned>, evalEvery, judging, "eval-every", cl::init(0),
+          cl::desc("Every N steps, and at the end (default: at the end)"),
+          cl::value_desc("N"));
+
+PLAIT_OPT(cl::opt<std::string>, entry, running, "entry-point",
+          cl::desc("Function to train (default: the only one that carries\n"
+                   "parameters on)"),
+          cl::value_desc("name"));
+// Aliases are hidden unless they say otherwise.
+static cl::alias entryShort("e", cl::aliasopt(entry), cl::cat(running),
+                            cl::NotHidden,
+                            cl::desc("The same as --entry-point: -e step"),
+                            cl::value_desc("name"));
+PLAIT_OPT(cl::opt<unsigned>, steps, running, "steps", cl::init(100),
+          cl::desc("Steps to run (default 100)"), cl::value_desc("N"));
+static cl::alias stepsShort("n", cl::aliasopt(steps), cl::cat(running),
+                            cl::NotHidden,
+                            cl::desc("The same as --steps: -n 500"),
+                            cl::value_desc("N"));
+PLAIT_OPT(cl::opt<std::string>, schedule, running, "schedule",
+          cl::init("backward"),
+          cl::desc("Where updates run: baseline (after all gradients),\n"
+                   "backward (with their gradient; default), forward (with\n"
+                   "their first reader in the next step), or auto"),
+          cl::value_desc("where"));
+PLAIT_OPT(cl::opt<std::string>, backend, running, "backend", cl::init("auto"),
+          cl::desc("Code generator: llvm, or auto (default), which is llvm"),
+          cl::value_desc("name"));
+PLAIT_OPT(cl::opt<unsigned>, threads, running, "threads", cl::init(0),
+          cl::desc("At most 1024 (default: all processors)"),
+          cl::value_desc("N"));
+PLAIT_OPT(cl::opt<std::string>, cpu, running, "mcpu",
+          cl::desc("CPU to generate code for (default: this one)"),
+          cl::value_desc("name"));
+PLAIT_OPT(cl::opt<bool>, checkFinite, running, "check-finite", cl::init(true),
+          cl::desc("Stop at the first loss that is not finite (default on)"));
+
+PLAIT_OPT(cl::opt<std::string>, saveDir, saving, "save",
+          cl::desc("At the end, write DIR/model.safetensors and\n"
                    "DIR/optimizer.safetensors"),
           cl::value_desc("DIR"));
-PLAIT_OPT(cl::opt<unsigned>, saveEvery, "save-every", cl::init(0),
-          cl::desc("Also write the same files every N steps, into DIR/step-N"),
+PLAIT_OPT(cl::opt<unsigned>, saveEvery, saving, "save-every", cl::init(0),
+          cl::desc("Also write the two files every N steps, into DIR/step-N"),
           cl::value_desc("N"));
-PLAIT_OPT(cl::opt<unsigned>, keep, "keep", cl::init(0),
-          cl::desc("Keep the last K of --save-every (default: all); an older "
+PLAIT_OPT(cl::opt<unsigned>, keep, saving, "keep", cl::init(0),
+          cl::desc("Keep the last K of --save-every (default: all); an older\n"
                    "one goes when the new one is complete"),
           cl::value_desc("K"));
-PLAIT_OPT(cl::opt<std::string>, resumeDir, "resume",
-          cl::desc("Go on from the latest save in DIR: its own or a step-N"),
+PLAIT_OPT(cl::opt<std::string>, resumeDir, saving, "resume",
+          cl::desc("Go on from the latest save in DIR, its own or a step-N"),
           cl::value_desc("DIR"));
-PLAIT_OPT(cl::opt<bool>, checkFinite, "check-finite", cl::init(true),
-          cl::desc("Stop at the first loss that is not finite (default on)"));
-PLAIT_OPT(cl::opt<bool>, compareFlag, "compare",
-          cl::desc("Run every schedule on the same inputs; exit 1 where one "
-                   "differs from baseline by a single bit"));
-PLAIT_OPT(cl::opt<unsigned>, block, "block", cl::init(20),
-          cl::desc("Steps in a timed block of --compare (default 20)"));
-PLAIT_OPT(cl::opt<bool>, printSchedule, "print-schedule",
+
+PLAIT_OPT(cl::opt<std::string>, logFile, writing, "log",
+          cl::desc("A line a step: step, loss, ms; as CSV, or as JSON where\n"
+                   "the name ends in .jsonl"),
+          cl::value_desc("file"));
+PLAIT_OPT(cl::opt<std::string>, reportFile, writing, "report",
+          cl::desc("What ran and how fast, as JSON (docs/ABI.md)"),
+          cl::value_desc("file"));
+PLAIT_OPT(cl::opt<std::string>, resultsFile, writing, "results",
+          cl::desc("All results of the last step as safetensors: outputs,\n"
+                   "next values after the last flush, pending values"),
+          cl::value_desc("file"));
+PLAIT_OPT(cl::opt<bool>, printSchedule, writing, "print-schedule",
           cl::desc("Print where each update went"));
 
+static const char *const overview =
+    R"(Compile a training step in this process, and train.
+
+Compare the schedules on random numbers; this needs no files:
+  plait-run examples/mlp.mlir --random-inputs --compare
+
+Train on data and save, then train on from the save:
+  plait-run step.mlir --inputs=init.safetensors --inputs=data.safetensors -n 500 --save=out
+  plait-run step.mlir --inputs=data.safetensors -n 500 --resume=out --save=out
+
+Judge held-out data every 100 steps, by another function of the file:
+  plait-run step.mlir --inputs=init.safetensors --inputs=data.safetensors -n 500 \
+      --eval=@eval --eval-inputs=test.safetensors --eval-every=100
+
+A step is a function with the attribute 'train.step'; plait.torch.export_step and
+plait.jax.export_step write one, with its tensors. Tensors go by name: fc1.weight
+(a parameter), state.fc1.weight.exp_avg, x (an input).
+
+Exit codes: 0 done, 1 a comparison differs or the loss is not finite, 2 bad usage
+or input, 3 an internal error, 130 interrupted.
+)";
+
 int run::fail(const RunOptions &options, const llvm::Twine &message, int code) {
-  llvm::errs() << options.file << ": error: " << message << '\n';
+  if (std::string text = message.str(); !text.empty())
+    llvm::errs() << options.file << ": error: " << text << '\n';
   return code;
 }
 
@@ -192,6 +248,17 @@ static std::string idleOption() {
 /// many as it is asked for.
 static constexpr unsigned kMaxThreads = 1024;
 
+/// What is wrong with --backend, or an empty string.
+static std::string checkBackend() {
+  if (backend == "llvm" || backend == "auto")
+    return "";
+  std::string option = "--backend=" + backend;
+  if (backend == "halide")
+    return option + ": there is no Halide backend yet; use --backend=llvm, or "
+                    "leave the option out";
+  return "unknown " + option + "; expected llvm or auto";
+}
+
 /// What the options say together: the message of the first contradiction, or
 /// an empty string.
 static std::string contradiction() {
@@ -208,24 +275,19 @@ static std::string contradiction() {
   if (!parsePolicy(schedule))
     return "unknown --schedule=" + schedule +
            "; expected baseline, backward, forward or auto";
-  return "";
+  return checkBackend();
 }
 
 std::optional<RunOptions> run::parseOptions(int argc, char **argv) {
   (void)onlyOurOptions;
-  cl::HideUnrelatedOptions(category);
+  cl::HideUnrelatedOptions(
+      {&comparing, &data, &judging, &running, &saving, &writing});
   cl::AddExtraVersionPrinter([](llvm::raw_ostream &os) {
     os << "Plait " PLAIT_VERSION " (" PLAIT_GIT_HASH ")\n";
   });
   std::string usage;
   llvm::raw_string_ostream usageErrors(usage);
-  if (!cl::ParseCommandLineOptions(
-          argc, argv,
-          "Compile a training step in this process, and train.\n\n"
-          "  plait-run examples/mlp.mlir --random-inputs --compare\n"
-          "  plait-run step.mlir --inputs=init.safetensors "
-          "--inputs=data.safetensors -n 500 --save=out\n",
-          &usageErrors)) {
+  if (!cl::ParseCommandLineOptions(argc, argv, overview, &usageErrors)) {
     llvm::errs() << usage;
     return std::nullopt;
   }

@@ -58,7 +58,8 @@ std::optional<RunOptions> parseOptions(int argc, char **argv);
 /// Prints "FILE: warning: MESSAGE".
 void warn(const RunOptions &options, const llvm::Twine &message);
 
-/// Prints "FILE: error: MESSAGE" and returns `code`.
+/// Prints "FILE: error: MESSAGE" and returns `code`. An empty message says that
+/// a diagnostic was printed already.
 int fail(const RunOptions &options, const llvm::Twine &message,
          int code = kUsage);
 

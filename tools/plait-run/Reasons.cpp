@@ -57,7 +57,8 @@ ReasonCollector::ReasonCollector(MLIRContext &context)
     : shared(std::make_shared<Shared>()) {
   remark::RemarkCategories categories;
   // `all` alone enables no kind.
-  categories.passed = "train-(place|backward-fusion|forward-fusion|order-updates)";
+  categories.passed = "train-(place|backward-fusion|forward-fusion|order-updates|"
+                      "materialize-next)";
   categories.missed = categories.passed;
   // It fails only where the context has an engine: see the class comment.
   (void)remark::enableOptimizationRemarks(

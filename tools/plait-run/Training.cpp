@@ -15,6 +15,7 @@
 #include "Checkpoint.h"
 #include "Data.h"
 #include "Evaluation.h"
+#include "Log.h"
 #include "Progress.h"
 #include "Report.h"
 
@@ -27,7 +28,6 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 
 using namespace mlir;
 using namespace plait;
@@ -58,13 +58,12 @@ public:
            std::optional<Evaluation> &evaluation, SaveInfo info,
            std::string lastSave, Reasons reasons)
       : options(options), session(session), feed(feed), evaluation(evaluation),
-        info(std::move(info)), lastSave(std::move(lastSave)) {
+        info(std::move(info)), lastSave(std::move(lastSave)), log(options) {
     trace.reasons = std::move(reasons);
     trace.firstStep = feed.cursor().step;
   }
-  ~Training();
 
-  int openLog();
+  int openLog() { return log.open(feed.cursor().step); }
   int run();
   /// What is left to do after the last step; `code` is how it ended.
   int finish(int code);
@@ -77,8 +76,6 @@ private:
   int evaluate();
   void printSummary();
   int writeReport();
-  void writeLog();
-  int giveUpLog();
 
   const RunOptions &options;
   Session &session;
@@ -88,56 +85,10 @@ private:
   std::string lastSave; ///< where the parameters can be had; or empty
   Trace trace;
   Evaluation::Metrics metrics;
-  std::FILE *log = nullptr;
-  bool logFailed = false;
+  std::optional<uint64_t> judgedStep; ///< that `metrics` are of
+  Log log;
 };
 } // namespace
-
-Training::~Training() {
-  if (log)
-    std::fclose(log);
-}
-
-int Training::openLog() {
-  if (options.log.empty())
-    return kOk;
-  log = std::fopen(options.log.c_str(), "w");
-  if (!log)
-    return fail(options,
-                "cannot write " + options.log + ": " + std::strerror(errno));
-  // A line a step, so that others can follow.
-  std::setvbuf(log, nullptr, _IOLBF, BUFSIZ);
-  if (!llvm::StringRef(options.log).ends_with(".jsonl") &&
-      std::fprintf(log, "step,loss,ms\n") < 0)
-    return giveUpLog();
-  return kOk;
-}
-
-int Training::giveUpLog() {
-  int error = errno;
-  std::fclose(log);
-  log = nullptr;
-  logFailed = true;
-  return fail(options,
-              "cannot write " + options.log + ": " + std::strerror(error));
-}
-
-void Training::writeLog() {
-  if (!log)
-    return;
-  bool json = llvm::StringRef(options.log).ends_with(".jsonl");
-  char loss[32] = "null";
-  if (std::isfinite(trace.losses.back()))
-    std::snprintf(loss, sizeof loss, "%.9g", double(trace.losses.back()));
-  int written = std::fprintf(
-      log,
-      json ? "{\"step\": %llu, \"loss\": %s, \"ms\": %.4f}\n"
-           : "%llu,%s,%.4f\n",
-      (unsigned long long)feed.cursor().step, loss, trace.ms.back());
-  // The training is worth more than its log: it goes on, the exit code tells.
-  if (written < 0)
-    giveUpLog();
-}
 
 /// What a run that diverged leaves behind.
 static std::string whereParametersAre(const std::string &lastSave) {
@@ -193,10 +144,13 @@ int Training::saveNow(bool atEnd) {
 }
 
 int Training::evaluate() {
+  if (judgedStep == feed.cursor().step)
+    return kOk;
   auto judged = evaluation->run(session);
   if (!judged)
     return fail(options, judged.message(), kInternal);
   metrics = std::move(*judged);
+  judgedStep = feed.cursor().step;
   for (auto &[name, value] : metrics)
     llvm::outs() << llvm::formatv("step {0}  eval {1} {2:f4}\n",
                                   feed.cursor().step, name, value);
@@ -217,7 +171,7 @@ int Training::runStep(Progress &progress) {
   bool eval = options.evalEvery && step % options.evalEvery == 0;
   if (eval || (options.checkFinite && !std::isfinite(trace.losses.back())))
     progress.clear();
-  writeLog();
+  log.write(step, trace.losses.back(), trace.ms.back());
   if (int code = checkLoss())
     return code;
   if (save)
@@ -242,6 +196,10 @@ int Training::writeReport() {
   for (auto &[name, value] : metrics)
     eval[name] = toJson(value);
   json["eval"] = std::move(eval);
+  if (evaluation) {
+    json["eval_rows"] = evaluation->rows();
+    json["eval_rows_left"] = evaluation->leftRows();
+  }
   return run::writeReport(options, std::move(json));
 }
 
@@ -273,7 +231,7 @@ int Training::finish(int code) {
       return status;
   if (code != kOk)
     return code;
-  return interrupted ? kInterrupted : logFailed ? kUsage : kOk;
+  return interrupted ? kInterrupted : log.failed() ? kUsage : kOk;
 }
 
 /// A table as wide as its longest name.

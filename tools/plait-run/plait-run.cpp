@@ -26,6 +26,42 @@ using namespace mlir;
 using namespace plait;
 using namespace plait::run;
 
+/// A module without `module` has the location FILE:0:0, which is none.
+static bool hasLine(Location loc) {
+  auto at = loc->findInstanceOf<FileLineColLoc>();
+  return at && at.getLine() != 0;
+}
+
+/// Prints a diagnostic that is not about a line of the file; leaves others to
+/// the handler that quotes their lines.
+static LogicalResult printWithoutLine(const RunOptions &options,
+                                      SourceMgrDiagnosticHandler &lines,
+                                      Diagnostic &diagnostic) {
+  if (hasLine(diagnostic.getLocation()))
+    return failure();
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+    fail(options, diagnostic.str());
+  else
+    warn(options, diagnostic.str());
+  for (Diagnostic &note : diagnostic.getNotes())
+    if (hasLine(note.getLocation()))
+      lines.emitDiagnostic(note.getLocation(), note.str(), note.getSeverity());
+    else
+      llvm::errs() << options.file << ": note: " << note << '\n';
+  return success();
+}
+
+/// A table that was not written is no result, and not a difference either.
+static int checkStdout(const RunOptions &options, int code) {
+  llvm::outs().flush();
+  if (!llvm::outs().has_error())
+    return code;
+  std::string reason = llvm::outs().error().message();
+  llvm::outs().clear_error(); // which would end the process with 1
+  int failure = fail(options, "cannot write to standard output: " + reason);
+  return code == kOk ? failure : code;
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   std::optional<RunOptions> options = parseOptions(argc, argv);
@@ -50,6 +86,9 @@ int main(int argc, char **argv) {
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
   SourceMgrDiagnosticHandler handler(sources, &context);
+  ScopedDiagnosticHandler withoutLine(&context, [&](Diagnostic &diagnostic) {
+    return printWithoutLine(*options, handler, diagnostic);
+  });
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return kUsage;
@@ -58,6 +97,8 @@ int main(int argc, char **argv) {
           readInputs(options->inputFiles, options->inputSingles, tensors);
       !status)
     return fail(*options, status.message());
-  return options->compare ? runComparison(*module, *options, tensors, reasons)
-                          : runTraining(*module, *options, tensors, reasons);
+  return checkStdout(
+      *options, options->compare
+                    ? runComparison(*module, *options, tensors, reasons)
+                    : runTraining(*module, *options, tensors, reasons));
 }

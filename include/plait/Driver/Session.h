@@ -112,7 +112,10 @@ private:
                                      llvm::StringRef entry);
   mlir::LogicalResult describe(mlir::ModuleOp module, llvm::StringRef entry,
                                llvm::StringRef eval);
-  mlir::LogicalResult generate(mlir::ModuleOp module, const std::string &cpu);
+  mlir::LogicalResult generate(mlir::ModuleOp module, llvm::StringRef entry,
+                               const std::string &cpu);
+  /// What lowering wrote down about buffers.
+  void readSizes(mlir::ModuleOp module, llvm::StringRef entry);
 
   runtime::Status call(const Function &function, std::vector<void *> arguments);
   runtime::Status call(const Function &function) {

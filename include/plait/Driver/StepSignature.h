@@ -34,6 +34,8 @@ struct Slot {
   runtime::Shape shape;
   /// What the values may be, if they are indices.
   std::optional<runtime::IndexRange> indexRange = std::nullopt;
+  /// Of the argument, or of what is returned; of use as long as the context is.
+  mlir::LocationAttr loc = {};
 
   bool isCarried() const { return kind != Kind::Input && kind != Kind::Output; }
 };
@@ -60,11 +62,12 @@ struct UpdateReport {
   std::string param;
   std::string placement;
   bool inCluster;
+  /// Of gradients that are stored in full: known when buffers are.
   int64_t gradientBytes;
   mlir::Location loc;
 };
 
-/// The updates of `step` and whether their gradients are stored in full.
+/// The updates of the scheduled `step`, without the bytes.
 std::vector<UpdateReport> reportUpdates(mlir::FunctionOpInterface step);
 
 /// The function to run: `name`, or the only step that carries anything on.

@@ -34,6 +34,11 @@ if grep -q 'train.cluster' "$work/doc/out"; then
 fi
 "$work/build/outside-c" "$here/../../../examples/mlp.mlir" forward >"$work/out"
 grep -qx 'loss 0' "$work/out"
+# Folders of the build, without a file that is installed.
+if find "$work/prefix" -type d -empty | grep .; then
+  echo "these installed folders are empty" >&2
+  exit 1
+fi
 # The installed plugin and tools run from where they are.
 "$work/prefix/bin/plait-opt" --version | grep -q Plait
 test -e "$work/prefix/lib/plait-plugin.so"

@@ -6,7 +6,7 @@
 
 // CHECK-LABEL: func.func @step
 // CHECK-SAME:    (%[[W:[^ ]*]]: memref<4xf32>, %[[X:[^ ]*]]: memref<4xf32>, %[[OUT:[^ ]*]]: memref<4xf32>, %[[SAME:[^ ]*]]: memref<4xf32>, %[[LOSS:[^ ]*]]: memref<f32>)
-// CHECK-SAME:    attributes {train.step}
+// CHECK-SAME:    attributes {plait.gradient_bytes = {w = 16 : i64}, train.step}
 // CHECK-NOT:     memref.alloc
 // CHECK:         linalg.exp ins(%[[X]] : memref<4xf32>) outs(%[[OUT]]
 // CHECK:         linalg.exp ins(%[[OUT]] : memref<4xf32>) outs(%[[W]]
@@ -49,6 +49,19 @@ func.func @do_not_finalize_fresh_buffer(%w: memref<4xf32> {train.role = #train.p
     -> (memref<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
   %a = memref.alloc() : memref<4xf32>
   return %a : memref<4xf32>
+}
+
+// -----
+
+// expected-error@+1 {{@do_not_finalize_called_step is a training step, and @caller calls it}}
+func.func @do_not_finalize_called_step(%w: memref<4xf32> {train.role = #train.param<"w">})
+    -> (memref<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  return %w : memref<4xf32>
+}
+func.func @caller(%w: memref<4xf32>) -> memref<4xf32> {
+  // expected-note@+1 {{called here; move the body of @do_not_finalize_called_step here instead}}
+  %r = call @do_not_finalize_called_step(%w) : (memref<4xf32>) -> memref<4xf32>
+  return %r : memref<4xf32>
 }
 
 // -----

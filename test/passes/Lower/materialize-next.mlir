@@ -1,4 +1,6 @@
 // RUN: plait-opt %s -train-materialize-next | FileCheck %s
+// RUN: plait-opt %s -train-materialize-next --remarks-filter='.*' --remark-format=emitRemark 2>&1 >/dev/null \
+// RUN:   | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func.func @step
 // CHECK-SAME:    %[[W:[^ ]*]]: tensor<4xf32> {train.role = #train.param<"w">}, %[[P:[^ ]*]]: tensor<4xf32> {train.role = #train.pending<"w", "in0">}
@@ -87,6 +89,42 @@ func.func @next_of_two(
     attributes {train.step} {
   %n = arith.addf %x, %x : tensor<4xf32>
   return %n, %n : tensor<4xf32>, tensor<4xf32>
+}
+
+// A value that is made in the buffer of another argument is copied to its own,
+// for that has a next value as well: bufferization refused with a conflict. In
+// the buffer of one that stays as it is, bufferization finds another place.
+
+// CHECK-LABEL: func.func @swapped
+// CHECK-SAME:    %[[A:[^ ]*]]: tensor<4xf32> {train.role = #train.param<"a">}, %[[B:[^ ]*]]: tensor<4xf32> {train.role = #train.param<"b">}
+// CHECK:         %[[NA:.*]] = linalg.exp {{.*}} outs(%[[A]] :
+// CHECK-NEXT:    %[[CA:.*]] = bufferization.alloc_tensor() copy(%[[NA]])
+// CHECK-NEXT:    %[[NB:.*]] = linalg.exp {{.*}} outs(%[[B]] :
+// CHECK-NEXT:    %[[CB:.*]] = bufferization.alloc_tensor() copy(%[[NB]])
+// CHECK-NEXT:    bufferization.materialize_in_destination %[[CB]] in %[[A]]
+// CHECK-NEXT:    bufferization.materialize_in_destination %[[CA]] in %[[B]]
+// REMARK: Function=b | Remark="result #0 (#train.next<"a">) is made in the buffer of #train.param<"b">, so it is copied in each step; make it from the old value of its own argument"
+// REMARK: Function=a | Remark="result #1 (#train.next<"b">) is made in the buffer of #train.param<"a">
+// REMARK-NOT: Remark
+func.func @swapped(
+    %a: tensor<4xf32> {train.role = #train.param<"a">}, %b: tensor<4xf32> {train.role = #train.param<"b">},
+    %x: tensor<4xf32> {train.role = #train.input<"x">})
+    -> (tensor<4xf32> {train.role = #train.next<"a">}, tensor<4xf32> {train.role = #train.next<"b">})
+    attributes {train.step} {
+  %na = linalg.exp ins(%x : tensor<4xf32>) outs(%a : tensor<4xf32>) -> tensor<4xf32>
+  %nb = linalg.exp ins(%x : tensor<4xf32>) outs(%b : tensor<4xf32>) -> tensor<4xf32>
+  return %nb, %na : tensor<4xf32>, tensor<4xf32>
+}
+
+// CHECK-LABEL: func.func @do_not_copy_beside_what_stays
+// CHECK-NOT:     alloc_tensor
+func.func @do_not_copy_beside_what_stays(
+    %a: tensor<4xf32> {train.role = #train.param<"a">}, %b: tensor<4xf32> {train.role = #train.param<"b">},
+    %x: tensor<4xf32> {train.role = #train.input<"x">})
+    -> (tensor<4xf32> {train.role = #train.next<"a">}, tensor<4xf32> {train.role = #train.next<"b">})
+    attributes {train.step} {
+  %na = linalg.exp ins(%x : tensor<4xf32>) outs(%b : tensor<4xf32>) -> tensor<4xf32>
+  return %na, %b : tensor<4xf32>, tensor<4xf32>
 }
 
 // A loop that begins with the argument is in its buffer; one that begins with

@@ -66,13 +66,14 @@ func.func @new_value_is_output(%w: tensor<4xf32> {train.role = #train.param<"w">
 
 // -----
 
-// expected-error@+1 {{is called in its module, but forward fusion changes what it takes and gives; inline it first}}
+// expected-error@+1 {{@called is a training step, and @caller calls it; what a step takes and gives changes when it is compiled, so it is called from outside of its module only}}
 func.func @called(%w: tensor<4xf32> {train.role = #train.param<"w">}, %g: tensor<4xf32>)
     -> (tensor<4xf32> {train.role = #train.next<"w">}) attributes {train.step} {
   %w1 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.placement = #train.placement<forward>}
   return %w1 : tensor<4xf32>
 }
 func.func @caller(%w: tensor<4xf32>, %g: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-note@+1 {{called here; move the body of @called here instead, or remove @caller from the module}}
   %w1 = call @called(%w, %g) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %w1 : tensor<4xf32>
 }

@@ -12,10 +12,13 @@
 // RUN:   --remarks-filter='.*' --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=FORWARD-REMARK
 // RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=baseline}))' \
 // RUN:   | FileCheck %s --check-prefix=BASELINE
-// RUN: not plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=sideways}))' 2>&1 \
-// RUN:   | FileCheck %s --check-prefix=UNKNOWN
+// One error, before any pass runs, and nothing of the module.
+// DEFINE: %{unknown} = FileCheck %s --check-prefix=UNKNOWN --implicit-check-not=error --implicit-check-not=note --implicit-check-not=func
+// RUN: not plait-opt %examples/mlp.mlir -pass-pipeline='builtin.module(func.func(train-place{policy=sideways}))' 2>&1 | %{unknown}
+// RUN: not plait-opt %examples/mlp.mlir -pass-pipeline='builtin.module(plait-schedule{policy=sideways})' 2>&1 | %{unknown}
+// RUN: not plait-opt %examples/mlp.mlir -pass-pipeline='builtin.module(plait-to-llvm{policy=sideways})' 2>&1 | %{unknown}
 
-// UNKNOWN: train-place: unknown policy 'sideways'; expected baseline, backward, forward or auto
+// UNKNOWN: error: train-place: unknown policy 'sideways'; expected baseline, backward, forward or auto
 
 // The decision is data: it is written on the update, and nothing moves. auto is
 // backward where that is legal.
