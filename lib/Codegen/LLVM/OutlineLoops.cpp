@@ -33,6 +33,17 @@ using namespace llvm;
 /// Fewer than these are compiled as they are.
 static constexpr unsigned kManyLoops = 64;
 
+/// Whether pointers and numbers go into the loop, and nothing comes out: a result
+/// would go through memory, where a vector was found at an address that is not
+/// aligned.
+static bool isSimple(const CodeExtractor &extractor) {
+  SetVector<Value *> inputs, outputs;
+  extractor.findInputsOutputs(inputs, outputs, /*Allocas=*/{});
+  return outputs.empty() && none_of(inputs, [](Value *input) {
+           return input->getType()->isVectorTy();
+         });
+}
+
 static void outlineLoopsOf(Function &function) {
   DominatorTree dominators(function);
   LoopInfo loops(dominators);
@@ -46,7 +57,7 @@ static void outlineLoopsOf(Function &function) {
   CodeExtractorAnalysisCache cache(function);
   for (Loop *loop : outermost) {
     CodeExtractor extractor(loop->getBlocks(), &dominators);
-    if (!extractor.isEligible())
+    if (!extractor.isEligible() || !isSimple(extractor))
       continue;
     if (Function *outlined = extractor.extractCodeRegion(cache))
       outlined->addFnAttr(Attribute::NoInline);

@@ -92,3 +92,13 @@ TEST(OutlineLoops, FewLoopsStayWhereTheyAre) {
   EXPECT_EQ(module->size(), 1u);
   EXPECT_TRUE(callsOf(*module).empty());
 }
+
+// The last element is used behind the loop.
+TEST(OutlineLoops, LoopsWithResultsStayWhereTheyAre) {
+  LLVMContext context;
+  std::string text = makeStep(100, [](unsigned) { return 1; });
+  std::string end = "exit7:\n";
+  text.insert(text.find(end) + end.size(), "  store i32 %s7, ptr %b0\n");
+  auto module = outline(context, text);
+  EXPECT_EQ(callsOf(*module).size(), 99u);
+}
