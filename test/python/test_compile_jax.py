@@ -189,3 +189,26 @@ def test_nnx_objects():
     )
     mine.load_carried(*mine.carried())
     assert float(mine(x, y)) == pytest.approx(float(step(model, optimizer, x, y)), rel=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["backward", "forward"])
+def test_optimizer_without_state(schedule):
+    tx, rate = optax.sgd(0.1), 0.1
+
+    def step(params, opt_state, x, y):
+        loss, grads = jax.value_and_grad(lambda p: jnp.mean((x @ p["w"] - y) ** 2))(params)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return loss, optax.apply_updates(params, updates), opt_state
+
+    params = {"w": jnp.full((3, 2), 0.5)}
+    data = np.random.default_rng(0).standard_normal((10, 4, 5), np.float32)
+    example = params, tx.init(params), data[0, :, :3], data[0, :, 3:]
+    mine = plait.jax.compile(step, example, schedule=schedule)
+    state = params, tx.init(params)
+    for row in data:
+        loss, *state = jax.jit(step)(*state, row[:, :3], row[:, 3:])
+        assert abs(float(mine(row[:, :3], row[:, 3:])) - float(loss)) < 1e-5
+    got = mine.carried()
+    assert jax.tree.structure(got) == jax.tree.structure(tuple(state))
+    np.testing.assert_allclose(got[0]["w"], state[0]["w"], atol=1e-3 * rate * 10)
+    mine.load_carried(*state)

@@ -64,6 +64,10 @@ CONVOLUTIONS = {
     "dilated": lambda: nn.Conv2d(2, 3, 3, dilation=(2, 3), padding=3, bias=False),
     "grouped": lambda: nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2),
     "same": lambda: nn.Conv2d(2, 3, (2, 3), padding="same"),
+    "valid": lambda: nn.Conv2d(2, 3, (3, 2), stride=2, padding="valid"),
+    "circular": lambda: nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="circular"),
+    "replicate": lambda: nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode="replicate"),
+    "reflect": lambda: nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="reflect"),
     "pointwise": lambda: nn.Conv2d(2, 3, 1),
     "transposed": lambda: nn.ConvTranspose2d(2, 4, 3, stride=2, padding=1, output_padding=1, groups=2),
 }

@@ -6,6 +6,7 @@ check of indices that torch makes in each step."""
 import os
 import re
 import subprocess
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from training import STEPS, compare_training  # noqa: E402
 
 import plait  # noqa: E402
 from plait.torch import export_step  # noqa: E402
+from plait.torch.probe import Probed  # noqa: E402
 
 VOCABULARY, WIDTH, LENGTH, BATCH = 11, 8, 5, 2
 
@@ -111,6 +113,49 @@ def test_multihead_attention(tmp_path, weights):
     # The key's bias adds the same to all scores of a query: it has no influence.
     # Its neighbours in in_proj_bias do move.
     compare_training(tmp_path, Multihead(weights), next_token_loss, (x, y), still=["k.bias"])
+
+
+CAUSAL = torch.triu(torch.ones(LENGTH, LENGTH, dtype=torch.bool), diagonal=1)
+
+
+@needs_plait_run
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_constant_boolean_mask(tmp_path, is_causal):
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.tok = nn.Embedding(VOCABULARY, WIDTH)
+            self.own = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+            self.head = nn.Linear(WIDTH, VOCABULARY)
+
+        def forward(self, x):
+            h = self.tok(x)
+            options = dict(attn_mask=CAUSAL, is_causal=is_causal, need_weights=False)
+            return self.head(h + self.own(h, h, h, **options)[0])
+
+    compare_training(tmp_path, Masked(), next_token_loss, tokens())
+
+
+@needs_plait_run
+def test_grouped_query_attention(tmp_path):
+    class Grouped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.tok = nn.Embedding(VOCABULARY, WIDTH)
+            self.q, self.kv = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.head = nn.Linear(WIDTH, VOCABULARY)
+
+        def forward(self, x):
+            h = self.tok(x)
+            # 4 heads of 2 query 2 heads of keys and values.
+            q = self.q(h).unflatten(-1, (4, 2)).transpose(1, 2)
+            k, v = self.kv(h).unflatten(-1, (2, 2, 2)).permute(2, 0, 3, 1, 4)
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+            return self.head(h + y.transpose(1, 2).flatten(2))
+
+    compare_training(tmp_path, Grouped(), next_token_loss, tokens())
 
 
 @needs_plait_run
@@ -270,7 +315,7 @@ def test_refuse_index_that_no_value_satisfies():
     with pytest.raises(plait.UnsupportedError, match="index 'x' is used in ways that no value satisfies"):
         # The eager run would refuse any example first.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("plait.torch.used_parameters", lambda loss, trained, *_: set(trained))
+            patch.setattr("plait.torch.probed", lambda loss, trained, *_: nullcontext(Probed({*trained}, {})))
             export(model, tokens(2)[:1], mean, num_targets=0)
 
 

@@ -4,7 +4,6 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,9 @@ from plait.jax.boundary import from_boundary, to_boundary
 from plait.jax.carry import match_carried
 from plait.jax.compile import JaxStep, compile  # noqa: A004
 from plait.jax.objects import Objects
+from plait.jax.origins import sources
 from plait.jax.roles import assign_roles, find_parameters
-from plait.jax.tree import Tree, arguments, leaf_name, results
+from plait.jax.tree import Tree, Updated, arguments, leaf_name, results
 
 __all__ = ["JaxStep", "compile", "export_step"]
 
@@ -112,8 +112,11 @@ def import_step(
     example_args = objects.split(example_args)
     taken = arguments(step, example_args)
     traced, returned = _trace(step, objects, example_args, taken)
-    carried = match_carried(taken, returned, carry, _dependence(traced, taken, returned))
+    origins = _Origins(traced, taken, returned)
+    carried = match_carried(taken, returned, carry, origins.depends, origins.derives)
     parameters = find_parameters(taken, carried, params)
+    if carry is None:
+        _check_updates(taken, returned, carried, parameters, origins)
     roles = assign_roles(taken, returned, carried, parameters)
     text = lower_to_linalg(lower_to_stablehlo(traced), roles.arguments, roles.results)
 
@@ -152,16 +155,58 @@ def _trace(
     return jax.jit(flat, keep_unused=True).trace(*crossing), returned
 
 
-def _dependence(
-    traced: Any, taken: Sequence[Tree], returned: Sequence[Tree]
-) -> Callable[[Tree, Tree], bool]:
-    """Whether a result depends on anything of an argument."""
+class _Origins:
+    """What the results of a traced step are made of."""
 
-    @cache
-    def reached(result: Hashable) -> set[Hashable]:
-        wanted = [tree.key == result for tree in returned for _ in tree.leaves]
-        used = used_inputs(traced, wanted)
-        owners = [tree.key for tree in taken for _ in tree.leaves]
-        return {owner for owner, is_used in zip(owners, used) if is_used}
+    def __init__(self, traced: Any, taken: Sequence[Tree], returned: Sequence[Tree]) -> None:
+        self._traced, self._returned = traced, returned
+        self._owners = [tree.key for tree in taken for _ in tree.leaves]
+        self._first: dict[tuple[str, Hashable], int] = {}
+        for side, trees in (("in", taken), ("out", returned)):
+            at = 0
+            for tree in trees:
+                self._first[side, tree.key] = at
+                at += len(tree.leaves)
 
-    return lambda argument, result: argument.key in reached(result.key)
+    def depends(self, argument: Tree, result: Tree) -> bool:
+        """Whether a result depends on anything of an argument."""
+        wanted = [tree.key == result.key for tree in self._returned for _ in tree.leaves]
+        used = used_inputs(self._traced, wanted)
+        return any(own == argument.key and u for own, u in zip(self._owners, used))
+
+    def derives(self, argument: Tree, result: Tree) -> bool:
+        """Whether a leaf of a result is made of its own, element by element."""
+        return any(self.leaf(argument, result, i, False) for i in range(len(argument.leaves)))
+
+    def leaf(self, argument: Tree, result: Tree, leaf: int, terms_only: bool) -> bool:
+        """The same of one leaf; as a term if `terms_only`."""
+        out = self._first["out", result.key] + leaf
+        found = sources(self._traced.jaxpr.jaxpr, out, terms_only)
+        return self._first["in", argument.key] + leaf in found
+
+
+def _check_updates(
+    taken: Sequence[Tree],
+    returned: Sequence[Tree],
+    carried: Mapping[int, Hashable],
+    parameters: Mapping[tuple[int, int], Any],
+    origins: _Origins,
+) -> None:
+    """Refuse a match in which no parameter is a term of its next value.
+
+    Raises:
+        ValueError: it looks as if the step returned gradients.
+    """
+    results = {tree.key: tree for tree in returned}
+    for index in dict.fromkeys(argument for argument, _ in parameters):
+        key = carried[index]
+        if isinstance(key, Updated):
+            continue
+        leaves = [leaf for argument, leaf in parameters if argument == index]
+        if not any(origins.leaf(taken[index], results[key], leaf, True) for leaf in leaves):
+            raise ValueError(
+                f"result {key!r} has the structure of the parameters in argument {index}"
+                f" '{taken[index].name}', but none of them is the old parameter plus something."
+                " Does the step return gradients? It must return the parameters after the update"
+                f" (optax.apply_updates). If these are the next values, say carry={{{index}: {key!r}}}"
+            )

@@ -7,6 +7,7 @@ else is for the user to say.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,6 +22,7 @@ def match_carried(
     results: Sequence[Tree],
     carry: Mapping[int | str, Hashable] | None,
     depends: Callable[[Tree, Tree], bool],
+    derives: Callable[[Tree, Tree], bool],
 ) -> dict[int, Hashable]:
     """For each carried argument, by index, the key of the result that is its
     next value. An object that the step updates is always one.
@@ -29,6 +31,9 @@ def match_carried(
         carry: what the user says; None to find it by structure.
         depends: whether a result depends on an argument, asked about lone
             arrays only: a state may be replaced by what does not depend on it.
+        derives: whether anything of a result is computed element by element
+            from what it would replace; asked about dicts, lists and tuples, which
+            a batch or metrics may be as well.
 
     Raises:
         ValueError: `carry` names what there is not, or two things that differ
@@ -41,7 +46,8 @@ def match_carried(
     if carry is not None:
         if not carry and not in_place:
             raise ValueError("carry is empty: a training step carries its parameters")
-        return in_place | _checked(arguments, results, carry)
+        found = _checked(arguments, results, carry)
+        return in_place | found | _empty(arguments, results, found)
     pairs = [
         (argument, result)
         for argument in arguments
@@ -59,7 +65,32 @@ def match_carried(
             "no result of the step is the next value of an argument: none has an argument's"
             " structure, shapes and element types. Say which with carry={argument: result}"
         )
-    return in_place | {argument.key: result.key for argument, result in pairs}
+    for argument, result in pairs:
+        if _is_tree(argument) and _is_plain(argument.structure) and not derives(argument, result):
+            raise ValueError(
+                f"argument {argument.key} '{argument.name}' and result {result.key!r} have one"
+                " structure, but nothing of the result is computed element by element from the"
+                " argument, as the next value of a parameter or state is. Are they gradients, or"
+                f" is it chance? If it is the next value, say carry={{{argument.key}: {result.key!r}}};"
+                " if not, say what is carried"
+            )
+    found = {argument.key: result.key for argument, result in pairs}
+    return in_place | found | _empty(arguments, results, found)
+
+
+def _empty(
+    arguments: Sequence[Tree], results: Sequence[Tree], found: Mapping[int, Hashable]
+) -> dict[int, Hashable]:
+    """The arguments without any array (the state of optax.sgd), which are carried
+    into results like them, in order: there is nothing to mistake."""
+    left = [r for r in results if not r.leaves and r.key not in found.values()]
+    carried: dict[int, Hashable] = {}
+    for argument in arguments:
+        same = [r for r in left if r.structure == argument.structure]
+        if not argument.leaves and argument.key not in found and same:
+            carried[argument.key] = same[0].key
+            left.remove(same[0])
+    return carried
 
 
 def _checked(
@@ -109,6 +140,13 @@ def _surely_carried(argument: Tree) -> bool:
 
 def _is_tree(argument: Tree) -> bool:
     return len(argument.leaves) > 1 or bool(argument.leaves[0].path)
+
+
+def _is_plain(structure: Any) -> bool:
+    """Whether a tree is of dicts, lists and tuples only: no state of optax, say."""
+    node = structure.node_data()
+    plain = node is None or node[0] in (dict, list, tuple)
+    return plain and all(map(_is_plain, structure.children()))
 
 
 def _ambiguous(rivals: Sequence[Pair], pairs: Sequence[Pair]) -> str:

@@ -18,7 +18,7 @@ except ImportError as error:
     ) from error
 
 from plait.torch.assemble import Plan, tensor_type
-from plait.torch.capture import Gradients, LossModule, public, trace_gradients, used_parameters
+from plait.torch.capture import Gradients, LossModule, public, trace_gradients
 from plait.torch.checks import (
     check_modules,
     check_tensors,
@@ -30,6 +30,7 @@ from plait.torch.clipping import Clipping
 from plait.torch.compile import TorchStep, compile  # noqa: A004
 from plait.torch.lowering import lower
 from plait.torch.optimizers import has_named_op, optimizer_ops
+from plait.torch.probe import probed
 from plait.torch.randomness import RNG, initial_state
 from plait.torch.traced_optimizer import States, initial_states, trace_update
 
@@ -107,11 +108,10 @@ def export_step(
     check_tensors(parameters, buffers)
     trained = trained_parameters(loss, optimizer)
     rest = {n: p for n, p in parameters.items() if n not in trained} | buffers
-    used = used_parameters(loss, trained, rest, list(values.values()))
-    trained = {n: p for n, p in trained.items() if n in used}
-    rest = {n: p for n, p in parameters.items() if n not in used} | buffers
-
-    gradients = trace_gradients(loss, trained, rest, values, accumulation_steps)
+    with probed(loss, trained, rest, list(values.values())) as run:
+        trained = {n: p for n, p in trained.items() if n in run.used}
+        rest = {n: p for n, p in parameters.items() if n not in run.used} | buffers
+        gradients = trace_gradients(loss, trained, rest, values, accumulation_steps, run.kept)
     if gradients.random:
         rest[RNG] = initial_state(torch.initial_seed() if seed is None else seed)
     rates = _rates(optimizer, trained) if lr_input else {}

@@ -20,7 +20,10 @@ from plait.torch.scatter import with_loops
 
 #: aten ops that torch-mlir lowers to a dialect of its own, if it does not abort.
 _UNLOWERED = frozenset(
-    "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp scatter_reduce".split()
+    (
+        "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp scatter_reduce"
+        " as_strided_scatter"
+    ).split()
 )
 
 #: From torch-mlir's form of a graph to linalg.

@@ -14,15 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._decomp.decompositions import native_batch_norm_decomposition
-from torch.func import functional_call, functionalize, grad_and_value
+from torch.func import grad_and_value
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
-from plait.torch.constants import check_constants
+from plait.torch.constants import check_constants, functional
 from plait.torch.indices import Wrapping, index_ranges, may_be_negative
 from plait.torch.modules import marked
+from plait.torch.probe import called
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
 from plait.torch.recurrent import RecurrentLoops
 from plait.torch.tracing import decompositions, trace
@@ -72,43 +73,18 @@ class Gradients:
     ranges: dict[str, IndexRange] = field(default_factory=dict)
 
 
-def used_parameters(
-    loss: LossModule,
-    trained: Mapping[str, Tensor],
-    carried: Mapping[str, Tensor],
-    inputs: Sequence[Tensor],
-) -> set[str]:
-    """The names in `trained` that the loss depends on.
-
-    torch gives the others no gradient, and its optimizers pass them over; a
-    traced gradient would be a zero that still decays and counts steps. Runs
-    the loss once, on copies, and leaves torch's generator as it was.
-
-    Raises:
-        UnsupportedError: the loss is not a scalar, or depends on none of them.
-    """
-    leaves = {name: value.detach().clone().requires_grad_() for name, value in trained.items()}
-    copies = {name: value.detach().clone() for name, value in carried.items()}
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        value = functional_call(loss, (leaves, copies), tuple(inputs), tie_weights=True)
-        if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
-            tensor = isinstance(value, Tensor)
-            got = f"{list(value.shape)} of {value.dtype}" if tensor else type(value)
-            raise UnsupportedError(f"the loss must be a scalar of a floating-point type, not {got}")
-        if not value.requires_grad:
-            raise UnsupportedError("the loss depends on no parameter that the optimizer updates")
-        grads = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
-    return {name for name, grad in zip(leaves, grads) if grad is not None}
-
-
 def trace_gradients(
     loss: LossModule,
     trained: Mapping[str, Tensor],
     carried: Mapping[str, Tensor],
     inputs: Mapping[str, Tensor],
     divisor: int = 1,
+    kept: Mapping[str, Tensor] | None = None,
 ) -> Gradients:
     """The gradients of the loss over `divisor`, traced.
+
+    Args:
+        kept: what the forward pass keeps for later, as `Probed` has it.
 
     Raises:
         UnsupportedError: the model cannot be traced, or does what a pure
@@ -124,8 +100,8 @@ def trace_gradients(
             # The forward pass may write to these: they are its own copies.
             copies = {name: value.clone() for name, value in held.items()}
             arguments = tuple(value.clone() for value in fresh)
-            value = functional_call(loss, (parameters, copies), arguments, tie_weights=True)
-            return value if divisor == 1 else value / divisor, copies
+            value, after = called(loss, parameters, copies, arguments)
+            return value if divisor == 1 else value / divisor, after
 
         grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
         return (value, *(grads[name] for name in trained), *(after[name] for name in carried))
@@ -139,14 +115,14 @@ def trace_gradients(
     visible = {torch.ops.aten.native_batch_norm.default: native_batch_norm_decomposition}
     with _traceable(loss):
         graph = trace(gradients, arguments, visible)
-    check_constants(graph, {**trained, **carried})
+    check_constants(graph, {**trained, **carried}, kept or {})
     random = draws(graph)
     if random:
         arguments.insert(fresh, initial_state(0))
         fresh += 1
-    function = _with_draws(graph, fresh - 1) if random else Interpreter(graph).run
+    function = _with_draws(fresh - 1) if random else _run
     with _traceable(loss):
-        graph = trace(functionalize(function, remove="mutations"), arguments)
+        graph = trace(functional(graph, function), arguments)
     names = [*trained, *carried, *([RNG] if random else []), *inputs]
     integers = _integers(graph, [public(name) for name in names], fresh)
     ranges = index_ranges(graph, integers)
@@ -156,11 +132,15 @@ def trace_gradients(
     return Gradients(graph, random, ranges)
 
 
-def _with_draws(graph: GraphModule, position: int) -> Callable[..., Any]:
-    """The graph as a function that draws from its argument at `position`, and
-    returns the next value of that in the same place."""
+def _run(graph: GraphModule, *arguments: Tensor) -> Any:
+    return Interpreter(graph).run(*arguments)
 
-    def run(*arguments: Tensor) -> tuple[Tensor, ...]:
+
+def _with_draws(position: int) -> Callable[..., Any]:
+    """Runs a graph that draws from its argument at `position`, and returns the
+    next value of that in the same place."""
+
+    def run(graph: GraphModule, *arguments: Tensor) -> tuple[Tensor, ...]:
         rng = arguments[position]
         results = Drawing(graph, rng).run(*arguments[:position], *arguments[position + 1 :])
         # The loss comes first, and a result for each argument so far.
@@ -198,16 +178,12 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     try:
         with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH), RecurrentLoops():
             yield
-    except ImportError:
+    except (ImportError, UnsupportedError):
         raise
-    except UnsupportedError as error:
-        if (place := running.innermost()) is None:
-            raise
-        raise UnsupportedError(f"{place}: {error}") from error
     except Exception as error:
         # The eager run has succeeded: what fails here is the tracing itself.
         # torch and the tracer raise many unrelated classes.
-        place = running.innermost() or type(loss.model).__name__
+        place = running.failed or type(loss.model).__name__
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise UnsupportedError(
             f"cannot trace {place}: {reason}. A forward pass must not branch on values"

@@ -52,22 +52,55 @@ def check_modules(model: torch.nn.Module) -> None:
 
 def check_tensors(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:
     """Refuse parameters and buffers that the step's text has no type for."""
-    storage: dict[int, str] = {}
     for name, value in {**parameters, **buffers}.items():
         name = public(name)
+        if torch.nn.parameter.is_lazy(value):
+            raise UnsupportedError(
+                f"'{name}' has no shape yet (a lazy module): call the model on a batch first"
+            )
         if value.device.type != "cpu":
             raise UnsupportedError(f"'{name}' is on {value.device}: move the model to the CPU")
         if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
             raise UnsupportedError(f"'{name}' is {value.dtype}: only float32 and float64 are known")
-        first = storage.setdefault(value.data_ptr(), name)
-        if first != name and value.numel():
-            raise UnsupportedError(
-                f"'{name}' shares memory with '{first}' but is another tensor: tie weights"
-                " by assigning the parameter itself"
-            )
+    _check_memory({public(n): v for n, v in {**parameters, **buffers}.items()})
     for name, value in parameters.items():
         if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):
             raise UnsupportedError(f"'{public(name)}' has gradient hooks, which are not traced")
+
+
+def _check_memory(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that have a byte in common: torch changes both at once, a
+    step, which has copies, would not."""
+    held = {name: value for name, value in tensors.items() if value.numel()}
+    reach: dict[str, tuple[int, int]] = {}
+    for name, value in held.items():
+        last = sum((n - 1) * s for n, s in zip(value.shape, value.stride()))
+        reach[name] = (value.data_ptr(), value.data_ptr() + (last + 1) * value.element_size())
+        if last + 1 < value.numel():
+            raise UnsupportedError(
+                f"'{name}' has elements that share memory (an expanded tensor): clone() it"
+            )
+    open_ones: list[str] = []
+    for name in sorted(reach, key=reach.__getitem__):
+        start, _ = reach[name]
+        open_ones = [other for other in open_ones if reach[other][1] > start]
+        for other in open_ones:
+            if not set(_bytes(held[name])).isdisjoint(_bytes(held[other])):
+                first, second = sorted((name, other), key=list(held).index)
+                raise UnsupportedError(
+                    f"'{second}' shares memory with '{first}' but is another tensor: tie weights"
+                    " by assigning the parameter itself, or clone() one of them"
+                )
+        open_ones.append(name)
+
+
+def _bytes(value: Tensor) -> list[int]:
+    """The addresses of a tensor's bytes. Slow: asked only of tensors that lie
+    between each other's elements."""
+    places = torch.tensor(value.data_ptr())
+    for size, stride in zip(value.shape, value.stride()):
+        places = places.unsqueeze(-1) + torch.arange(size) * stride * value.element_size()
+    return (places.unsqueeze(-1) + torch.arange(value.element_size())).flatten().tolist()
 
 
 def trained_parameters(loss: LossModule, optimizer: Optimizer) -> dict[str, Tensor]:

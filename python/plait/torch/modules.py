@@ -9,7 +9,7 @@ reads.
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -30,6 +30,8 @@ class Running:
     """The modules whose forward pass is running, outermost first."""
 
     def __init__(self) -> None:
+        #: Where an exception left the forward pass.
+        self.failed: str | None = None
         self._marks: list[str] = []
         self._contexts: list = []
 
@@ -45,6 +47,14 @@ class Running:
         self._marks.pop()
         self._contexts.pop().__exit__(None, None, None)
 
+    def stop(self) -> None:
+        """After an exception, which no forward hook follows."""
+        self.failed = self.innermost()
+        while self._marks:
+            # What the tracer set up may be gone already, and the mark with it.
+            with suppress(KeyError):
+                self.leave()
+
     def innermost(self) -> str | None:
         return self._marks[-1] if self._marks else None
 
@@ -53,7 +63,8 @@ class Running:
 def marked(model: torch.nn.Module) -> Iterator[Running]:
     """While open, the ops of a trace carry the module they come from.
 
-    After an exception in a forward pass, `innermost` is where it was raised.
+    After an exception in a forward pass, `failed` is where it was raised; a
+    refusal that does not say so gets to.
     """
     running, hooks = Running(), []
     for name, module in model.named_modules():
@@ -64,7 +75,15 @@ def marked(model: torch.nn.Module) -> Iterator[Running]:
         ]
     try:
         with traceback.preserve_node_meta():
-            yield running
+            try:
+                yield running
+            except UnsupportedError as error:
+                place = running.innermost()
+                if place is None or f" {place}" in str(error):
+                    raise
+                raise UnsupportedError(f"{place}: {error}") from error
+            finally:
+                running.stop()
     finally:
         for hook in hooks:
             hook.remove()

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plait.torch.decompositions.geometry import spread
+from plait.torch.decompositions.geometry import as_list, spread
 
 aten = torch.ops.aten
 
@@ -86,6 +86,11 @@ def convolution(
 ) -> Any:  # fmt: skip
     """aten.convolution: x [N, C, *sizes]; weight [O, C / groups, *kernel], or
     [C, O / groups, *kernel] if transposed."""
+    if len(padding) < x.dim() - 2:  # padding="valid" is one number
+        padding = as_list(padding, x.dim() - 2)
+        return aten.convolution(
+            x, weight, bias, stride, padding, dilation, transposed, output_padding, groups
+        )
     if x.dim() == 3:
         result = aten.convolution(
             x.unsqueeze(2), weight.unsqueeze(2), bias, [1, *stride], [0, *padding],
@@ -115,6 +120,7 @@ def convolution_backward(
     dx = dw = db = None
     if mask[2]:
         db = grad.sum([0, *range(2, grad.dim())])
+    padding = as_list(padding, x.dim() - 2)
     lift = x.dim() == 3
     if lift:
         grad, x, weight = grad.unsqueeze(2), x.unsqueeze(2), weight.unsqueeze(2)

@@ -82,4 +82,70 @@ def window_count(
     return count
 
 
-DECOMPOSITIONS = {aten.constant_pad_nd.default: constant_pad}
+def _slices(
+    base: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None
+) -> list[tuple[int, int, int]] | None:
+    """Start, end and step along each dimension of a contiguous `base` that give
+    these elements of its memory, if they are such a slice."""
+    if not base.is_contiguous() or len(size) != base.dim() or 0 in size:
+        return None
+    found, rest = [], offset or 0
+    for length, unit, count, jump in zip(base.shape, base.stride(), size, stride):
+        start, rest = divmod(rest, unit)
+        step = 1 if count == 1 else jump // unit
+        end = start + (count - 1) * step + 1
+        if (count > 1 and jump % unit) or step < 1 or end > length:
+            return None
+        found.append((start, end, step))
+    return found
+
+
+def as_strided(
+    x: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None
+) -> Any:
+    """aten.as_strided, as autograd uses it on what is written in place: a slice."""
+    slices = _slices(x, size, stride, offset)
+    if slices is None:
+        return NotImplemented
+    for dim, (start, end, step) in enumerate(slices):
+        x = aten.slice.Tensor(x, dim, start, end, step)
+    return x
+
+
+def as_strided_scatter(
+    x: Tensor, what: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None
+) -> Any:
+    """`x` with a slice of it replaced."""
+    slices = _slices(x, size, stride, offset)
+    if slices is None:
+        return NotImplemented
+    partial = [x]
+    for dim, (start, end, step) in enumerate(slices[:-1]):
+        partial.append(aten.slice.Tensor(partial[-1], dim, start, end, step))
+    for dim, (start, end, step) in reversed(list(enumerate(slices))):
+        what = aten.slice_scatter(partial[dim], what, dim, start, end, step)
+    return what
+
+
+def replication_pad_backward(grad: Tensor, x: Tensor, padding: Sequence[int]) -> Any:
+    """What was repeated beside an edge adds up at the edge."""
+    if any(width < 0 for width in padding):
+        return NotImplemented
+    for i in range(0, len(padding), 2):
+        dim = x.dim() - 1 - i // 2
+        left, size = padding[i], x.shape[dim]
+        pieces = list(grad.split([left, size, padding[i + 1]], dim))
+        first = pieces[0].sum(dim, keepdim=True)
+        last = pieces[2].sum(dim, keepdim=True)
+        grad = pieces[1] + pad(first, dim, 0, size - 1) + pad(last, dim, size - 1, 0)
+    return grad
+
+
+DECOMPOSITIONS = {
+    aten.constant_pad_nd.default: constant_pad,
+    aten.as_strided.default: as_strided,
+    aten.as_strided_scatter.default: as_strided_scatter,
+    aten.replication_pad1d_backward.default: replication_pad_backward,
+    aten.replication_pad2d_backward.default: replication_pad_backward,
+    aten.replication_pad3d_backward.default: replication_pad_backward,
+}
