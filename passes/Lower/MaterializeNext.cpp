@@ -17,6 +17,7 @@
 #include "MayBeArgument.h"
 
 #include "plait/Dialect/Train/Train.h"
+#include "plait/Analysis/Aliases.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -32,15 +33,34 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
+/// Whether an op of the block behind `op` reads `old` or a part of it. What the
+/// block ends in does not count.
+static bool isReadBehind(Value old, Operation *op) {
+  SmallVector<Value> parts = {old};
+  while (!parts.empty())
+    for (Operation *user : parts.pop_back_val().getUsers()) {
+      if (plait::isView(user)) {
+        llvm::append_range(parts, user->getResults());
+        continue;
+      }
+      Operation *inBlock = op->getBlock()->findAncestorOpInBlock(*user);
+      if (inBlock && op->isBeforeInBlock(inBlock) &&
+          !inBlock->hasTrait<OpTrait::IsTerminator>())
+        return true;
+    }
+  return false;
+}
+
 /// A loop that starts with the argument ends in its buffer: its iterations are
 /// tied by `train-materialize-regions`. To ask for it once more would be a
 /// conflict to bufferization, which sees the argument written by loop and op.
+/// But where the old value is read behind the loop, that runs on a copy.
 static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
   auto loop = value.getDefiningOp<LoopLikeOpInterface>();
   if (!loop)
     return false;
   OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
-  return init && init->get() == arg;
+  return init && init->get() == arg && !isReadBehind(arg, loop);
 }
 
 /// What no result replaces is the same in the next step: inputs, but also frozen
