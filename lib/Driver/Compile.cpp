@@ -42,6 +42,7 @@ run::compileText(StringRef text, const SessionOptions &options) {
   registry.insert<train::TrainDialect>();
   // The caller's threads are the caller's: a few functions need none of MLIR's.
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false); // a message, not the whole module
 
   std::string errors;
   llvm::raw_string_ostream os(errors);

@@ -8,7 +8,8 @@
 // Materialize regions: what an iteration carries to the next one is written into
 // the buffer it replaces. Otherwise bufferization would carry a buffer that each
 // iteration allocates anew, and in an arena, where an allocation is one place,
-// an iteration would write what it still reads. And a branch yields tensors of
+// an iteration would write what it still reads. What a loop begins with is its
+// own, if it is read later. And a branch yields tensors of
 // its own: bufferization takes all that one result may be for one buffer, and
 // then finds what is written elsewhere to be what is read here.
 //
@@ -22,6 +23,7 @@
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
 
 using namespace mlir;
@@ -99,6 +101,28 @@ static void tieWhile(scf::WhileOp loop) {
   tieCarried(loop.getYieldOp(), carried);
 }
 
+/// Gives a loop a copy of what it begins with, if that is read after the loop as
+/// well. Bufferization would copy it, too, but not before the buffer that the
+/// loop's result goes to has been handed to the init (eliminate-empty-tensors),
+/// where the copy cannot be made any more.
+static void ownInits(LoopLikeOpInterface loop) {
+  OpBuilder b(loop);
+  for (OpOperand &init : loop.getInitsMutable()) {
+    Value value = init.get();
+    if (!isa<RankedTensorType>(value.getType()) || isa<BlockArgument>(value))
+      continue;
+    bool readLater = llvm::any_of(value.getUsers(), [&](Operation *user) {
+      Operation *ancestor = loop->getBlock()->findAncestorOpInBlock(*user);
+      return ancestor && loop->isBeforeInBlock(ancestor);
+    });
+    if (readLater)
+      init.set(bufferization::AllocTensorOp::create(
+                   b, loop.getLoc(), cast<RankedTensorType>(value.getType()),
+                   ValueRange(), value)
+                   .getResult());
+  }
+}
+
 /// Whether a branch's result goes to the buffer that one branch leaves as it is.
 static bool isNextOf(Value result, Value old) {
   return llvm::any_of(result.getUsers(), [&](Operation *user) {
@@ -149,6 +173,8 @@ struct MaterializeRegions
   void runOnOperation() override {
     SmallVector<Operation *> branches;
     getOperation()->walk([&](Operation *op) {
+      if (auto loop = dyn_cast<LoopLikeOpInterface>(op))
+        ownInits(loop);
       if (auto loop = dyn_cast<scf::ForOp>(op))
         tieFor(loop);
       if (auto loop = dyn_cast<scf::WhileOp>(op))

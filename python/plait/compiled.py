@@ -6,7 +6,7 @@
 `plait.jax.compile` give it the manners of their framework.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,8 @@ class CompiledStep:
             ImportError: the compiler's extension is not there.
             ValueError: a tensor is missing or does not fit the text.
         """
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int)):
+            raise TypeError(f"threads must be an int or None, not {threads!r}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self._native = extension().Step(
@@ -85,6 +87,7 @@ class CompiledStep:
         self._carried = {slot.name: slot for slot in self._of_kind("param", "state", "buffer")}
         self._ties = {n: first for n, first in exported.ties.items() if first in self._carried}
         self._steps = 0
+        self._unsigned = exported.unsigned
         missing = [name for name in self._carried if name not in exported.tensors]
         if missing:
             raise ValueError(f"no tensor {_quoted(missing)} among those of the exported step")
@@ -188,8 +191,20 @@ class CompiledStep:
         if not hasattr(value, "__array__") and not hasattr(value, "__dlpack__"):
             raise TypeError(f"input '{slot.name}' is {type(value).__name__}, not an array")
         array = np.asarray(value)
-        check_input(slot, array.dtype.name, array.shape)
-        return np.require(array, requirements="C")
+        check_input(slot, array.dtype.name, array.shape, self._unsigned)
+        if not array.dtype.isnative:
+            raise TypeError(
+                f"input '{slot.name}' is of the other byte order: convert it with"
+                f" astype(numpy.{slot.dtype})"
+            )
+        array = np.require(array, requirements="C")
+        return array.view(slot.dtype) if slot.name in self._unsigned else array
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be copied or pickled: it is machine code. Compile"
+            " another one, and give it this one's state_dict and optimizer_state_dict"
+        )
 
     def _read(self, *kinds: str) -> dict[str, np.ndarray]:
         values = {}
@@ -240,8 +255,11 @@ class CompiledStep:
         self._write({name: value for name, value in values.items() if name not in ties})
 
 
-def check_input(slot: Slot, dtype: str, shape: Sequence[int]) -> None:
-    """Refuse an input that does not fit its slot.
+def check_input(
+    slot: Slot, dtype: str, shape: Sequence[int], unsigned: Collection[str] = ()
+) -> None:
+    """Refuse an input that does not fit its slot; those in `unsigned` hold the
+    bits of unsigned integers.
 
     Raises:
         TypeError, ValueError: with both types or shapes, and the way out.
@@ -258,9 +276,10 @@ def check_input(slot: Slot, dtype: str, shape: Sequence[int]) -> None:
                 " or compile a step for its size"
             )
         raise ValueError(message)
-    if dtype != slot.dtype:
+    expected = f"u{slot.dtype}" if slot.name in unsigned else slot.dtype
+    if dtype != expected:
         raise TypeError(
-            f"input '{slot.name}' is {dtype}, the step was compiled for {slot.dtype}: convert it"
+            f"input '{slot.name}' is {dtype}, the step was compiled for {expected}: convert it"
         )
 
 

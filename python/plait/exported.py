@@ -23,12 +23,15 @@ class ExportedStep:
             (`x`, `y`, `lr`), by its name. Not saved.
         ties: for each further name of a tied parameter or buffer, the name
             that stands for it in `tensors`.
+        unsigned: the inputs that were unsigned integers; in `inputs`, and at the
+            boundary of the step, they are signed ones of the same bits.
     """
 
     module_text: str
     tensors: dict[str, np.ndarray]
     inputs: dict[str, np.ndarray] = field(default_factory=dict)
     ties: dict[str, str] = field(default_factory=dict)
+    unsigned: frozenset[str] = frozenset()
 
     def save(self, directory: str | Path) -> None:
         """Write `step.mlir` and `state.safetensors` into `directory`.

@@ -212,3 +212,29 @@ def test_optimizer_without_state(schedule):
     assert jax.tree.structure(got) == jax.tree.structure(tuple(state))
     np.testing.assert_allclose(got[0]["w"], state[0]["w"], atol=1e-3 * rate * 10)
     mine.load_carried(*state)
+
+
+def test_line_search():
+    """The loss is what the search begins with, and what the step returns."""
+    tx = optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(5))
+
+    def step(params, opt_state, x, y):
+        def loss_fn(params):
+            return jnp.mean((x @ params["w"] - y) ** 2)
+
+        loss, grads = jax.value_and_grad(loss_fn)(params)
+        updates, opt_state = tx.update(
+            grads, opt_state, params, value=loss, grad=grads, value_fn=loss_fn
+        )
+        return loss, optax.apply_updates(params, updates), opt_state
+
+    params = {"w": jnp.full((3, 2), 0.5)}
+    data = np.random.default_rng(0).standard_normal((10, 4, 5), np.float32)
+    for schedule in ("baseline", "backward", "forward"):
+        state = params, tx.init(params)
+        mine = plait.jax.compile(step, (*state, data[0, :, :3], data[0, :, 3:]), schedule=schedule)
+        for row in data:
+            loss, *state = jax.jit(step)(*state, row[:, :3], row[:, 3:])
+            np.testing.assert_allclose(float(mine(row[:, :3], row[:, 3:])), float(loss), rtol=1e-4)
+        for got, expected in zip(jax.tree.leaves(mine.carried()), jax.tree.leaves(tuple(state))):
+            np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5)

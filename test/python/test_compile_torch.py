@@ -325,3 +325,59 @@ def test_repr_names_inputs_and_schedule():
     step, _, _ = compiled("SGD", schedule="forward")
     assert repr(step) == "<TorchStep (x float32[8, 20], y int64[8]), schedule forward>"
     assert isinstance(step, TorchStep) and isinstance(step, plait.CompiledStep)
+
+
+def test_byte_images():
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.out = torch.nn.Linear(8, 5)
+
+        def forward(self, x):
+            return self.out(x.float() / 255) + (x > 200).sum()
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (10, 7, 8), generator=generator).to(torch.uint8)
+    y = torch.randint(0, 5, (10, 7), generator=generator)
+    model, reference = Scaled(), Scaled()
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.1) for m in (model, reference)]
+    step = plait.torch.compile(model, torch.nn.functional.cross_entropy, optimizers[0], (x[0], y[0]))
+    losses = [float(step(*row)) for row in zip(x, y)]
+    np.testing.assert_allclose(losses, train(reference, optimizers[1], zip(x, y)), rtol=1e-5)
+    assert float(step(x[0].numpy(), y[0].numpy())) > 0
+    with pytest.raises(TypeError, match="'x' is int8, the step was compiled for uint8"):
+        step(x[0].to(torch.int8), y[0])
+
+
+def test_changes_of_the_model_after_compiling():
+    step, model, _ = compiled("SGD")
+    x, y = EXAMPLE
+    step(x, y)
+    model.eval()
+    with pytest.warns(UserWarning, match="between train"):
+        step(x, y)
+    model.fc1.requires_grad_(False)
+    with pytest.raises(RuntimeError, match="requires_grad of a parameter has changed.*compile it again"):
+        step(x, y)
+    model.fc1.requires_grad_(True)
+    step(x, y)
+
+
+def test_wrong_options_and_inputs():
+    for threads in ("2", 1.5, True):
+        with pytest.raises(TypeError, match="threads must be an int or None"):
+            compiled("SGD", threads=threads)
+    for option, message in (({"schedule": "fastest"}, "unknown schedule 'fastest'"),
+                            ({"cpu": "z80"}, "unknown cpu 'z80'")):  # fmt: skip
+        with pytest.raises(plait.CompileError, match=message) as error:
+            compiled("SGD", **option)
+        assert "func.func" not in str(error.value)
+    step, _, _ = compiled("SGD")
+    x, y = EXAMPLE
+    with pytest.raises(TypeError, match="'x' is of the other byte order"):
+        step(x.numpy().astype(">f4"), y)
+    with pytest.raises(TypeError, match="'x' is torch.sparse_coo: convert it with to_dense"):
+        step(x.to_sparse(), y)
+    with pytest.raises(TypeError, match="TorchStep cannot be copied or pickled"):
+        deepcopy(step)

@@ -187,3 +187,55 @@ def test_wrong_arguments():
         export_step(model, nn.CrossEntropyLoss(), optimizer, batch(), num_targets=2)
     with pytest.raises(TypeError, match="ndarray"):
         export_step(model, nn.CrossEntropyLoss(), optimizer, [t.numpy() for t in batch()])
+
+
+def test_hint_about_values_where_it_is_the_cause():
+    class OldStyle(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.sign()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad
+
+    model = mlp(activation=Apply(OldStyle.apply))
+    with pytest.raises(plait.UnsupportedError, match="'act': .*setup_context") as refusal:
+        export_step(model, nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters()), batch())
+    assert "values" not in str(refusal.value)
+    refuse("'act': .*must not branch on values", mlp(activation=Apply(lambda x: x if x.sum() > 0 else -x)))
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_refusal_leaves_nothing_on_stderr(capfd):
+    for _ in range(2):
+        refuse("must not branch", mlp(activation=Apply(lambda x: x if x.sum() > 0 else -x)))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(4, 6).half(), r"input 'x' is torch\.float16.*x\.float\(\)"),
+        (torch.zeros(4, 6).bfloat16(), r"input 'x' is torch\.bfloat16"),
+        (torch.zeros(4, 6).to_sparse(), r"input 'x' is torch\.sparse_coo: convert it with to_dense"),
+    ],
+)
+def test_refuse_inputs(x, message):
+    refuse(message, mlp(), inputs=(x, batch()[1]))
+
+
+def test_refuse_arguments_in_another_order():
+    model, loss = mlp(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(TypeError, match="optimizer must be a torch.optim.Optimizer, not CrossEntropyLoss|"
+                       "loss_fn must be a function or module, not SGD"):  # fmt: skip
+        export_step(model, optimizer, loss, batch())
+    with pytest.raises(TypeError, match="example_inputs must be a sequence.*one Tensor"):
+        export_step(model, loss, optimizer, batch()[0])
+
+
+def test_refuse_unsigned_buffer():
+    model = mlp()
+    model.register_buffer("seen", torch.zeros(3, dtype=torch.uint8))
+    refuse("'seen' is torch.uint8, which a step does not carry", model)

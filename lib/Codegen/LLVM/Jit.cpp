@@ -34,14 +34,17 @@ makeTargetMachine(StringRef cpu) {
   if (!builder)
     return builder.takeError();
   if (!cpu.empty()) {
+    // Asked of another machine: LLVM itself would only print a warning.
+    auto host = builder->createTargetMachine();
+    if (!host)
+      return host.takeError();
+    if (!(*host)->getMCSubtargetInfo()->isCPUStringValid(cpu))
+      return llvm::createStringError("unknown cpu '" + cpu + "'");
     builder->setCPU(cpu.str());
     builder->getFeatures() = llvm::SubtargetFeatures();
   }
   builder->setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
   auto machine = builder->createTargetMachine();
-  if (machine && !cpu.empty() &&
-      !(*machine)->getMCSubtargetInfo()->isCPUStringValid(cpu))
-    return llvm::createStringError("unknown cpu '" + cpu + "'");
   return machine;
 }
 

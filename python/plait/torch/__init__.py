@@ -17,9 +17,10 @@ except ImportError as error:
         'plait.torch needs PyTorch: pip install "torch==2.13.0" "torch-mlir==20261001"'
     ) from error
 
-from plait.torch.assemble import Plan, tensor_type
+from plait.torch.assemble import UNSIGNED, Plan, tensor_type
 from plait.torch.capture import Gradients, LossModule, public, trace_gradients
 from plait.torch.checks import (
+    check_kinds,
     check_modules,
     check_tensors,
     checked_inputs,
@@ -76,7 +77,8 @@ def export_step(
         optimizer: over parameters of the model, fresh or not.
         example_inputs: the model's arguments, then the targets. Their shapes
             are the step's; one input is named `x` (several `x0`, `x1`, ...),
-            one target `y` (several `y0`, `y1`, ...).
+            one target `y` (several `y0`, `y1`, ...). Bytes (uint8) cross the
+            step's boundary as int8 of the same bits.
         num_targets: how many of the last example inputs are targets.
         lr_input: make the learning rate an input, `lr`, of shape [], for use
             with a scheduler. Several groups get `lr.0`, `lr.1`, ...
@@ -101,11 +103,12 @@ def export_step(
     clipping = Clipping(clip_grad_norm, clip_norm_type, clip_grad_value)
     if accumulation_steps < 1:
         raise ValueError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
-    values = checked_inputs(example_inputs, num_targets)
+    check_kinds(model, loss_fn, optimizer)
     check_modules(model)
     loss = LossModule(model, loss_fn, num_targets)
     parameters, buffers = dict(loss.named_parameters()), dict(loss.named_buffers())
     check_tensors(parameters, buffers)
+    values = checked_inputs(example_inputs, num_targets)
     trained = trained_parameters(loss, optimizer)
     rest = {n: p for n, p in parameters.items() if n not in trained} | buffers
     with probed(loss, trained, rest, list(values.values())) as run:
@@ -132,7 +135,8 @@ def export_step(
     )
     carried = _carried(optimizer, trained, states)
     carried |= {public(name): _array(value) for name, value in rest.items()}
-    return ExportedStep(text, carried, inputs | lrs, tied)
+    unsigned = frozenset(name for name, value in values.items() if value.dtype in UNSIGNED)
+    return ExportedStep(text, carried, inputs | lrs, tied, unsigned)
 
 
 def _model_keys(
@@ -234,4 +238,6 @@ def _carried(
 
 def _array(value: torch.Tensor, repeats: int = 1) -> np.ndarray:
     array = np.array(value.detach().numpy(), order="C")
+    if value.dtype in UNSIGNED:
+        array = array.view(f"i{array.itemsize}")
     return np.concatenate([array] * repeats) if repeats > 1 and array.ndim else array

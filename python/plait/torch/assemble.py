@@ -23,7 +23,11 @@ ELEMENT_TYPES = {
     torch.int16: "i16",
     torch.int8: "i8",
     torch.bool: "i1",
+    torch.uint8: "i8",
 }
+
+#: These cross the boundary as signed integers of the same bits; ops know better.
+UNSIGNED = frozenset((torch.uint8,))
 
 
 def tensor_type(value: Tensor) -> str:

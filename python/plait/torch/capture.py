@@ -14,12 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._decomp.decompositions import native_batch_norm_decomposition
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.func import grad_and_value
 from torch.fx import GraphModule, Interpreter, Node
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
+from plait.torch.assemble import UNSIGNED
 from plait.torch.constants import check_constants, functional
 from plait.torch.indices import Wrapping, index_ranges, may_be_negative
 from plait.torch.modules import marked
@@ -27,6 +30,9 @@ from plait.torch.probe import called
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
 from plait.torch.recurrent import RecurrentLoops
 from plait.torch.tracing import decompositions, trace
+
+#: What the tracer raises where Python needs a number that a tensor holds.
+_VALUE_NEEDED = (GuardOnDataDependentSymNode, DataDependentOutputException)
 
 _COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten.alias.default})
 
@@ -157,7 +163,7 @@ def _integers(graph: GraphModule, names: Sequence[str], fresh: int) -> dict[Node
     found = {}
     for i, node in enumerate(graph.graph.find_nodes(op="placeholder")):
         value = node.meta["val"]
-        if value.is_floating_point() or value.dtype == torch.bool:
+        if value.is_floating_point() or value.dtype in (torch.bool, *UNSIGNED):
             continue
         if i >= fresh or _same(nexts[i], node):
             found[node] = names[i]
@@ -185,8 +191,8 @@ def _traceable(loss: LossModule) -> Iterator[None]:
         # torch and the tracer raise many unrelated classes.
         place = running.failed or type(loss.model).__name__
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise UnsupportedError(
-            f"cannot trace {place}: {reason}. A forward pass must not branch on values"
-        ) from error
+        if isinstance(error, _VALUE_NEEDED):
+            reason += ". A forward pass must not branch on values, nor take sizes from them"
+        raise UnsupportedError(f"cannot trace {place}: {reason}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from plait.errors import UnsupportedError
+from plait.torch.assemble import ELEMENT_TYPES, UNSIGNED
 from plait.torch.capture import LossModule, public
 from plait.torch.modules import describe
 
@@ -17,6 +18,11 @@ _FLOATS = (torch.float32, torch.float64)
 
 def checked_inputs(examples: Iterable[Tensor], num_targets: int) -> dict[str, Tensor]:
     """The example inputs by the names they have in the step."""
+    if isinstance(examples, Tensor) or not isinstance(examples, Iterable):
+        raise TypeError(
+            "example_inputs must be a sequence, the model's inputs and then the targets: (x, y);"
+            f" it is one {type(examples).__name__}"
+        )
     examples = list(examples)
     for value in examples:
         if not isinstance(value, Tensor):
@@ -27,11 +33,40 @@ def checked_inputs(examples: Iterable[Tensor], num_targets: int) -> dict[str, Te
             f" and {num_targets} targets"
         )
     split = len(examples) - num_targets
-    return {
+    named = {
         (letter if len(part) == 1 else f"{letter}{i}"): value.detach()
         for letter, part in (("x", examples[:split]), ("y", examples[split:]))
         for i, value in enumerate(part)
     }
+    for name, value in named.items():
+        if value.layout != torch.strided:
+            raise UnsupportedError(f"input '{name}' is {value.layout}: convert it with to_dense()")
+        if value.device.type != "cpu":
+            raise UnsupportedError(f"input '{name}' is on {value.device}: move it to the CPU")
+        if value.dtype not in ELEMENT_TYPES:
+            raise UnsupportedError(
+                f"input '{name}' is {value.dtype}, which a step does not take: convert it before"
+                " the step (x.float()), and in it if it must compute in that type"
+            )
+    return named
+
+
+def check_kinds(model: object, loss_fn: object, optimizer: object) -> None:
+    """Refuse arguments in another order.
+
+    Raises:
+        TypeError: one is not what it should be.
+    """
+    for name, value, right, what in (
+        ("model", model, isinstance(model, torch.nn.Module), "a torch.nn.Module"),
+        ("loss_fn", loss_fn, callable(loss_fn), "a function or module"),
+        ("optimizer", optimizer, isinstance(optimizer, Optimizer), "a torch.optim.Optimizer"),
+    ):
+        if not right:
+            raise TypeError(
+                f"{name} must be {what}, not {type(value).__name__}; the order is (model, loss_fn,"
+                " optimizer, example_inputs)"
+            )
 
 
 def check_modules(model: torch.nn.Module) -> None:
@@ -62,6 +97,10 @@ def check_tensors(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor
             raise UnsupportedError(f"'{name}' is on {value.device}: move the model to the CPU")
         if value.is_complex() or (value.is_floating_point() and value.dtype not in _FLOATS):
             raise UnsupportedError(f"'{name}' is {value.dtype}: only float32 and float64 are known")
+        if value.dtype not in ELEMENT_TYPES or value.dtype in UNSIGNED:
+            raise UnsupportedError(
+                f"'{name}' is {value.dtype}, which a step does not carry: make it a signed type"
+            )
     _check_memory({public(n): v for n, v in {**parameters, **buffers}.items()})
     for name, value in parameters.items():
         if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):

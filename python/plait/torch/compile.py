@@ -95,6 +95,9 @@ class TorchStep(CompiledStep):
         self._model_names = frozenset(_tensors(model))
         self._parameters = list(model.parameters())
         self._version = self._version_now()
+        self._modules = list(model.modules())
+        self._modes = self._modes_now()
+        self._frozen = [p.requires_grad for p in self._parameters]
 
     def __call__(self, *inputs: torch.Tensor | np.ndarray) -> torch.Tensor | np.generic:
         """Run one step: forward, backward, and an update of every parameter.
@@ -114,9 +117,11 @@ class TorchStep(CompiledStep):
             ValueError: the number of inputs, a shape or a device is another, or
                 an index (a label, a token) is out of range.
             RuntimeError: an option of the optimizer other than the learning
-                rate has changed since it was compiled.
+                rate, or the requires_grad of a parameter, has changed since it
+                was compiled.
         """
         self._optimizer.check_unchanged()
+        self._check_frozen()
         self._warn_if_changed()
         arrays = dict(zip(self._inputs, self._prepared(self._inputs, inputs)))
         for slot in self._rates:
@@ -208,7 +213,11 @@ class TorchStep(CompiledStep):
             return super()._prepare(slot, value)
         if value.device.type != "cpu":
             raise ValueError(f"input '{slot.name}' is on {value.device}: move it to the CPU")
-        check_input(slot, str(value.dtype).removeprefix("torch."), value.shape)
+        if value.layout != torch.strided:
+            raise TypeError(f"input '{slot.name}' is {value.layout}: convert it with to_dense()")
+        check_input(slot, str(value.dtype).removeprefix("torch."), value.shape, self._unsigned)
+        if slot.name in self._unsigned:
+            value = value.view(getattr(torch, slot.dtype))
         # Negated and conjugated views are of other values than their memory.
         return value.detach().resolve_neg().resolve_conj().contiguous()
 
@@ -231,9 +240,27 @@ class TorchStep(CompiledStep):
     def _version_now(self) -> int:
         return sum(parameter._version for parameter in self._parameters)
 
+    def _modes_now(self) -> list[bool]:
+        return [module.training for module in self._modules]
+
+    def _check_frozen(self) -> None:
+        if [p.requires_grad for p in self._parameters] != self._frozen:
+            raise RuntimeError(
+                "the requires_grad of a parameter has changed since the step was compiled, which"
+                " has it built in: copy_to(model, optimizer), and compile it again"
+            )
+
     def _warn_if_changed(self) -> None:
         """The likely mistakes: an optimizer.step() left in the loop, a checkpoint
-        loaded into the model after it was compiled."""
+        loaded into the model after it was compiled, another mode."""
+        modes = self._modes_now()
+        if modes != self._modes:
+            self._modes = modes
+            warnings.warn(
+                "the model has changed between train() and eval() since the step was compiled,"
+                " which has the mode of that time built in, and goes on in it",
+                stacklevel=3,
+            )
         version = self._version_now()
         if version != self._version:
             self._version = version

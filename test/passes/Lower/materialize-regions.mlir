@@ -198,3 +198,50 @@ func.func @do_not_branch_on_an_elementwise_select(%p: i1, %x: f32, %y: f32) -> f
   %r = arith.select %p, %x, %y : f32
   return %r : f32
 }
+
+// What a loop begins with is read after it as well: the buffer of the result
+// must not be handed to the product, which would be overwritten.
+
+// CHECK-LABEL: func.func @init_read_later
+// CHECK:         %[[P:.*]] = linalg.mul
+// CHECK:         %[[I:.*]] = bufferization.alloc_tensor() copy(%[[P]])
+// CHECK:         scf.while (%{{.*}} = %[[I]])
+// CHECK:         return %[[P]], %{{.*}}
+
+// BUFFERS-LABEL: func.func @init_read_later
+// BUFFERS-SAME:    %{{.*}}: i1, %[[W:.*]]: memref<2xf32
+// BUFFERS:         linalg.mul {{.*}} outs(%[[P:.*]] : memref<2xf32>)
+// BUFFERS-NOT:     outs(%[[W]]
+// BUFFERS:         return %[[P]],
+func.func @init_read_later(%more: i1, %w: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %e = tensor.empty() : tensor<2xf32>
+  %p = linalg.mul ins(%w, %w : tensor<2xf32>, tensor<2xf32>) outs(%e : tensor<2xf32>) -> tensor<2xf32>
+  %r = scf.while (%a = %p) : (tensor<2xf32>) -> tensor<2xf32> {
+    scf.condition(%more) %a : tensor<2xf32>
+  } do {
+  ^bb0(%b: tensor<2xf32>):
+    %x = tensor.empty() : tensor<2xf32>
+    %s = linalg.add ins(%b, %b : tensor<2xf32>, tensor<2xf32>) outs(%x : tensor<2xf32>) -> tensor<2xf32>
+    scf.yield %s : tensor<2xf32>
+  }
+  %next = bufferization.materialize_in_destination %r in %w : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %p, %next : tensor<2xf32>, tensor<2xf32>
+}
+
+// Read before the loop only: the loop may have it.
+
+// CHECK-LABEL: func.func @do_not_copy_init_read_before
+// CHECK-NOT:     alloc_tensor
+// CHECK:         return
+func.func @do_not_copy_init_read_before(%w: tensor<2xf32>, %e: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %p = linalg.mul ins(%w, %w : tensor<2xf32>, tensor<2xf32>) outs(%e : tensor<2xf32>) -> tensor<2xf32>
+  %f = tensor.empty() : tensor<2xf32>
+  %q = linalg.mul ins(%p, %w : tensor<2xf32>, tensor<2xf32>) outs(%f : tensor<2xf32>) -> tensor<2xf32>
+  %r = scf.for %i = %c0 to %c1 step %c1 iter_args(%a = %p) -> tensor<2xf32> {
+    %s = linalg.add ins(%w, %w : tensor<2xf32>, tensor<2xf32>) outs(%a : tensor<2xf32>) -> tensor<2xf32>
+    scf.yield %s : tensor<2xf32>
+  }
+  return %q, %r : tensor<2xf32>, tensor<2xf32>
+}

@@ -41,7 +41,8 @@ def constant_pad(x: Tensor, padding: Sequence[int], value: float = 0.0) -> Any:
         return NotImplemented
     for i in range(0, len(padding), 2):
         x = pad(x, -1 - i // 2, padding[i], padding[i + 1], value)
-    return x
+    # As the op itself gives it; a view may follow.
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def spread(x: Tensor, dim: int, step: int, left: int, right: int) -> Tensor:
