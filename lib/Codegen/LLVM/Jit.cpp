@@ -66,12 +66,21 @@ llvm::Expected<TargetOptions> plait::targetOptionsFor(StringRef cpu) {
 /// The engine itself looks in the process's global scope alone. A library that
 /// an interpreter has loaded is not in it, and neither is the OpenMP runtime
 /// that came with it; RTLD_DEFAULT includes what this library links.
-static llvm::StringMap<void *> resolveDeclarations(llvm::Module &module) {
+static llvm::Expected<llvm::StringMap<void *>>
+resolveDeclarations(llvm::Module &module) {
   llvm::StringMap<void *> found;
-  for (llvm::Function &function : module)
-    if (function.isDeclaration() && !function.isIntrinsic())
-      if (void *address = dlsym(RTLD_DEFAULT, function.getName().str().c_str()))
-        found[function.getName()] = address;
+  for (llvm::Function &function : module) {
+    if (!function.isDeclaration() || function.isIntrinsic() ||
+        function.use_empty())
+      continue;
+    void *address = dlsym(RTLD_DEFAULT, function.getName().str().c_str());
+    if (!address)
+      return llvm::createStringError("calls '" + function.getName() +
+                                     "', which nothing in this process "
+                                     "defines; give it a body, or load the "
+                                     "library that has it first");
+    found[function.getName()] = address;
+  }
   return found;
 }
 
@@ -88,11 +97,16 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
   auto optimize = makeOptimizingTransformer(/*optLevel=*/3, /*sizeLevel=*/0,
                                             machine->get());
   llvm::StringMap<void *> called;
-  auto transform = [&](llvm::Module *llvmModule) {
+  auto transform = [&](llvm::Module *llvmModule) -> llvm::Error {
     outlineLoops(*llvmModule);
     llvm::Error error = optimize(llvmModule);
-    called = resolveDeclarations(*llvmModule);
-    return error;
+    if (error)
+      return error;
+    auto found = resolveDeclarations(*llvmModule);
+    if (!found)
+      return found.takeError();
+    called = std::move(*found);
+    return llvm::Error::success();
   };
   engineOptions.transformer = transform;
   engineOptions.jitCodeGenOptLevel = llvm::CodeGenOptLevel::Aggressive;

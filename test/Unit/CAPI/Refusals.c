@@ -44,7 +44,7 @@ void refusesToCompile(void) {
       "  return %n : tensor<2xf32>\n"
       "}";
   REFUSES(plaitStepCreate(call, strlen(call), NULL, &step), PLAIT_NOT_COMPILED,
-          "nowhere");
+          "calls 'nowhere', which nothing in this process defines");
   CHECK(step == NULL);
 }
 
