@@ -66,22 +66,26 @@ llvm::Expected<TargetOptions> plait::targetOptionsFor(StringRef cpu) {
 /// The engine itself looks in the process's global scope alone. A library that
 /// an interpreter has loaded is not in it, and neither is the OpenMP runtime
 /// that came with it; RTLD_DEFAULT includes what this library links.
-static llvm::Expected<llvm::StringMap<void *>>
-resolveDeclarations(llvm::Module &module) {
+/// A function that is nowhere has a null address.
+static llvm::StringMap<void *> resolveDeclarations(llvm::Module &module) {
   llvm::StringMap<void *> found;
-  for (llvm::Function &function : module) {
-    if (!function.isDeclaration() || function.isIntrinsic() ||
-        function.use_empty())
-      continue;
-    void *address = dlsym(RTLD_DEFAULT, function.getName().str().c_str());
-    if (!address)
-      return llvm::createStringError("calls '" + function.getName() +
-                                     "', which nothing in this process "
-                                     "defines; give it a body, or load the "
-                                     "library that has it first");
-    found[function.getName()] = address;
-  }
+  for (llvm::Function &function : module)
+    if (function.isDeclaration() && !function.isIntrinsic() &&
+        !function.use_empty())
+      found[function.getName()] =
+          dlsym(RTLD_DEFAULT, function.getName().str().c_str());
   return found;
+}
+
+/// The engine's own error names the functions of the module, not what it lacks.
+static llvm::Error checkResolved(const llvm::StringMap<void *> &called) {
+  for (auto &entry : called)
+    if (!entry.getValue())
+      return llvm::createStringError(
+          "calls '" + entry.getKey() +
+          "', which nothing in this process defines; give it a body, or load "
+          "the library that has it first");
+  return llvm::Error::success();
 }
 
 llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
@@ -97,16 +101,11 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
   auto optimize = makeOptimizingTransformer(/*optLevel=*/3, /*sizeLevel=*/0,
                                             machine->get());
   llvm::StringMap<void *> called;
-  auto transform = [&](llvm::Module *llvmModule) -> llvm::Error {
+  auto transform = [&](llvm::Module *llvmModule) {
     outlineLoops(*llvmModule);
     llvm::Error error = optimize(llvmModule);
-    if (error)
-      return error;
-    auto found = resolveDeclarations(*llvmModule);
-    if (!found)
-      return found.takeError();
-    called = std::move(*found);
-    return llvm::Error::success();
+    called = resolveDeclarations(*llvmModule);
+    return error;
   };
   engineOptions.transformer = transform;
   engineOptions.jitCodeGenOptLevel = llvm::CodeGenOptLevel::Aggressive;
@@ -116,6 +115,8 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
       ExecutionEngine::create(module, engineOptions, std::move(*machine));
   if (!engine)
     return engine.takeError();
+  if (llvm::Error error = checkResolved(called))
+    return error;
   auto jit = std::make_unique<Jit>();
   jit->engine = std::move(*engine);
   jit->engine->registerSymbols([&](llvm::orc::MangleAndInterner mangle) {
