@@ -308,11 +308,8 @@ void ContractionEmitter::emitGrid(bool isParallel) {
 }
 
 void ContractionEmitter::emit(bool allowParallel) {
-  bool isParallel = allowParallel && p.isLarge;
-  for (Operation *op = b.getInsertionBlock()->getParentOp(); op;
-       op = op->getParentOp())
-    isParallel &= !isParallelLoop(op);
-  emitGrid(isParallel);
+  emitGrid(allowParallel && p.isLarge &&
+           !isInParallelLoop(b.getInsertionBlock()));
 }
 
 void plait::emitContraction(OpBuilder &builder, Location loc,

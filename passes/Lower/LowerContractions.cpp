@@ -70,10 +70,7 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   if (fill)
     contraction->init = fill.value();
   rewriter.setInsertionPoint(op);
-  bool isNested = false;
-  for (Operation *parent = op->getParentOp(); parent;
-       parent = parent->getParentOp())
-    isNested |= isParallelLoop(parent);
+  bool isNested = isInParallelLoop(op->getBlock());
   auto split = op->getAttrOfType<IntegerAttr>(kSplitAttr);
   if (op->hasAttr(kDotAttr))
     emitDots(rewriter, op.getLoc(), *contraction, target, isNested);

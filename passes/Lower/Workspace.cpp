@@ -18,10 +18,18 @@
 
 using namespace mlir;
 
-bool plait::isParallelLoop(Operation *op) {
+/// Whether the body of `op` runs in several threads.
+static bool isParallelLoop(Operation *op) {
   // A name instead of a class, so that OpenMP is not a dependency.
   return isa<scf::ParallelOp, scf::ForallOp, affine::AffineParallelOp>(op) ||
          op->getName().getDialectNamespace() == "omp";
+}
+
+bool plait::isInParallelLoop(Block *block) {
+  for (Operation *op = block->getParentOp(); op; op = op->getParentOp())
+    if (isParallelLoop(op))
+      return true;
+  return false;
 }
 
 /// The block whose start runs once per thread around `block`. An alloca in a
@@ -29,7 +37,7 @@ bool plait::isParallelLoop(Operation *op) {
 static Block *allocationBlock(Block *block) {
   for (Operation *parent = block->getParentOp(); parent;
        parent = block->getParentOp()) {
-    if (plait::isParallelLoop(parent) || isa<FunctionOpInterface>(parent) ||
+    if (isParallelLoop(parent) || isa<FunctionOpInterface>(parent) ||
         !parent->getBlock())
       break;
     block = parent->getBlock();

@@ -17,8 +17,8 @@
 
 namespace plait {
 
-/// Whether the body of `op` runs in several threads.
-bool isParallelLoop(mlir::Operation *op);
+/// Whether an op in `block` runs in one of several threads already.
+bool isInParallelLoop(mlir::Block *block);
 
 /// A stack buffer of at least `size` f32, one for each thread around the
 /// insertion point. Products of one function or loop body run one after the

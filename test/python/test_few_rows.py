@@ -15,8 +15,12 @@ pytest.importorskip("plait._plait", reason="plait._plait is not built: NOT verif
 import plait
 
 
-def step_text(batch, outputs, width):
-    x, w, y = f"{batch}x{width}", f"{outputs}x{width}", f"{batch}x{outputs}"
+def step_text(batch, outputs, width, by_lanes=False):
+    """y = x W, with W [in, out] if `by_lanes` and [out, in] otherwise, and SGD."""
+    x, y = f"{batch}x{width}", f"{batch}x{outputs}"
+    w = f"{width}x{outputs}" if by_lanes else f"{outputs}x{width}"
+    of_w = "(k, n)" if by_lanes else "(n, k)"
+    left, right = (("x", x), ("y", y)) if by_lanes else (("y", y), ("x", x))
     return f"""
 func.func @step(%w: tensor<{w}xf32> {{train.role = #train.param<"w">}},
                 %x: tensor<{x}xf32> {{train.role = #train.input<"x">}})
@@ -26,13 +30,13 @@ func.func @step(%w: tensor<{w}xf32> {{train.role = #train.param<"w">}},
   %e = tensor.empty() : tensor<{y}xf32>
   %z = linalg.fill ins(%zero : f32) outs(%e : tensor<{y}xf32>) -> tensor<{y}xf32>
   %y = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>,
-      affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+      affine_map<(m, n, k) -> {of_w}>, affine_map<(m, n, k) -> (m, n)>]
       ins(%x, %w : tensor<{x}xf32>, tensor<{w}xf32>) outs(%z : tensor<{y}xf32>) -> tensor<{y}xf32>
   %ew = tensor.empty() : tensor<{w}xf32>
   %zw = linalg.fill ins(%zero : f32) outs(%ew : tensor<{w}xf32>) -> tensor<{w}xf32>
   %dw = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (k, m)>,
       affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
-      ins(%y, %x : tensor<{y}xf32>, tensor<{x}xf32>) outs(%zw : tensor<{w}xf32>) -> tensor<{w}xf32>
+      ins(%{left[0]}, %{right[0]} : tensor<{left[1]}xf32>, tensor<{right[1]}xf32>) outs(%zw : tensor<{w}xf32>) -> tensor<{w}xf32>
   %n = train.sgd ins(%dw : tensor<{w}xf32>) outs(%w : tensor<{w}xf32>) {{lr = {0.1 / width} : f64}}
   return %y, %n : tensor<{y}xf32>, tensor<{w}xf32>
 }}
@@ -71,28 +75,6 @@ def test_few_rows(batch, outputs, width):
             np.testing.assert_array_equal(one, two)
 
 
-def step_text_by_lanes(batch, outputs, width):
-    x, w, y = f"{batch}x{width}", f"{width}x{outputs}", f"{batch}x{outputs}"
-    return f"""
-func.func @step(%w: tensor<{w}xf32> {{train.role = #train.param<"w">}},
-                %x: tensor<{x}xf32> {{train.role = #train.input<"x">}})
-    -> (tensor<{y}xf32> {{train.role = #train.output<"y">}},
-        tensor<{w}xf32> {{train.role = #train.next<"w">}}) attributes {{train.step}} {{
-  %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<{y}xf32>
-  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<{y}xf32>) -> tensor<{y}xf32>
-  %y = linalg.matmul ins(%x, %w : tensor<{x}xf32>, tensor<{w}xf32>) outs(%z : tensor<{y}xf32>) -> tensor<{y}xf32>
-  %ew = tensor.empty() : tensor<{w}xf32>
-  %zw = linalg.fill ins(%zero : f32) outs(%ew : tensor<{w}xf32>) -> tensor<{w}xf32>
-  %dw = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (k, m)>,
-      affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
-      ins(%x, %y : tensor<{x}xf32>, tensor<{y}xf32>) outs(%zw : tensor<{w}xf32>) -> tensor<{w}xf32>
-  %n = train.sgd ins(%dw : tensor<{w}xf32>) outs(%w : tensor<{w}xf32>) {{lr = {0.1 / width} : f64}}
-  return %y, %n : tensor<{y}xf32>, tensor<{w}xf32>
-}}
-"""
-
-
 @pytest.mark.parametrize(
     ("batch", "outputs", "width"),
     [
@@ -106,7 +88,7 @@ func.func @step(%w: tensor<{w}xf32> {{train.role = #train.param<"w">}},
     ],
 )
 def test_split(batch, outputs, width):
-    text = step_text_by_lanes(batch, outputs, width)
+    text = step_text(batch, outputs, width, by_lanes=True)
     rng = np.random.default_rng(0)
     w = rng.standard_normal((width, outputs), np.float32) / np.float32(width)
     x = rng.standard_normal((batch, width), np.float32)

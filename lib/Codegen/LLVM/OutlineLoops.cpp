@@ -13,8 +13,8 @@
 // does for all.
 //
 // The price: an outlined loop does not know that its buffers do not overlap, and
-// asks when it runs. In a convolutional network of three layers and 16 images it
-// was 15 % of a step.
+// asks when it runs. In a network of two convolutions, with 4 images of 16 x 16
+// (test/python/samples/jax_cnn_adam.mlir), it was 13 % of a step.
 //
 //===----------------------------------------------------------------------===//
 
