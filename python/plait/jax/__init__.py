@@ -208,5 +208,6 @@ def _check_updates(
                 f"result {key!r} has the structure of the parameters in argument {index}"
                 f" '{taken[index].name}', but none of them is the old parameter plus something."
                 " Does the step return gradients? It must return the parameters after the update"
-                f" (optax.apply_updates). If these are the next values, say carry={{{index}: {key!r}}}"
+                " (optax.apply_updates). If these are the next values, say"
+                f" carry={{{index}: {key!r}}}"
             )

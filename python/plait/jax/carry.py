@@ -71,7 +71,8 @@ def match_carried(
                 f"argument {argument.key} '{argument.name}' and result {result.key!r} have one"
                 " structure, but nothing of the result is computed element by element from the"
                 " argument, as the next value of a parameter or state is. Are they gradients, or"
-                f" is it chance? If it is the next value, say carry={{{argument.key}: {result.key!r}}};"
+                " is it chance? If it is the next value, say"
+                f" carry={{{argument.key}: {result.key!r}}};"
                 " if not, say what is carried"
             )
     found = {argument.key: result.key for argument, result in pairs}

@@ -159,8 +159,8 @@ def _check_next(name: str, before: Tensor, after: Tensor) -> None:
     name = name.removeprefix("model.")
     if (before.shape, before.dtype) != (after.shape, after.dtype):
         raise UnsupportedError(
-            f"the forward pass makes the buffer '{name}' {list(after.shape)} of {after.dtype}; it is"
-            f" {list(before.shape)} of {before.dtype}, and must stay so from step to step"
+            f"the forward pass makes the buffer '{name}' {list(after.shape)} of {after.dtype}; it"
+            f" is {list(before.shape)} of {before.dtype}, and must stay so from step to step"
         )
     if after.requires_grad:
         raise UnsupportedError(
