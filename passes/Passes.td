@@ -399,6 +399,44 @@ def TrainExpandCopies : Pass<"train-expand-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def TrainApproximateMath : Pass<"train-approximate-math"> {
+  let summary = "Compute exp, log, tanh and erf by arithmetic";
+  let description = [{
+    `math.exp`, `math.log`, `math.tanh` and `math.erf` of f32 become polynomials,
+    upstream's, within a few units in the last place of the exact value, and zero
+    where exp is below the least normal number. So loops around them can be
+    vectors.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def TrainCollapseLoops : Pass<"train-collapse-loops"> {
+  let summary = "Make one loop of neighbours over contiguous memory";
+  let description = [{
+    On buffers. Loops of one iteration disappear, and neighbouring loops of the
+    same kind become one, if no operand has gaps between them. Contractions and
+    convolutions must be lowered before.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def TrainVectorizeReductions : Pass<"train-vectorize-reductions"> {
+  let summary = "Reduce along the innermost loop in 32 lanes";
+  let description = [{
+    A `linalg.generic` on buffers whose innermost loop is a reduction of at least
+    32 elements, read in the order of memory, becomes loops with 32 accumulators,
+    which are added in a fixed order: the result depends on the shape alone.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
 def TrainMarkSkinny : Pass<"train-mark-skinny"> {
   let summary = "Mark products with few rows, and say how they are computed";
   let description = [{

@@ -86,6 +86,10 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   products.registerCols = target.registerCols;
   pm.addPass(plait::createTrainLowerContractions(products));
   pm.addPass(plait::createTrainExpandCopies());
+  // What is left is loops over elements: make them such that vectors can be used.
+  pm.addPass(plait::createTrainApproximateMath());
+  pm.addPass(plait::createTrainCollapseLoops());
+  pm.addPass(plait::createTrainVectorizeReductions());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());

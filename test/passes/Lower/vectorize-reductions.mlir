@@ -1,0 +1,99 @@
+// RUN: plait-opt %s --train-vectorize-reductions | FileCheck %s
+
+#rows = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
+#lane = affine_map<(i, j) -> (j)>
+
+// Two vectors and 6 elements, of which the other lanes count as zero.
+// CHECK-LABEL: @sum_of_squares
+//       CHECK: scf.for
+//       CHECK:   scf.for {{.*}} -> (vector<32xf32>)
+//       CHECK:     %[[X:.*]] = vector.load
+//       CHECK:     arith.mulf %[[X]], %[[X]] : vector<32xf32>
+//       CHECK:     arith.addf {{.*}} : vector<32xf32>
+//       CHECK:     scf.yield
+//       CHECK:   %[[MASK:.*]] = vector.constant_mask [6]
+//       CHECK:   vector.maskedload
+//       CHECK:   arith.select %[[MASK]]
+//       CHECK:   arith.addf {{.*}} : vector<16xf32>
+//       CHECK:   arith.addf {{.*}} : vector<1xf32>
+//       CHECK:   %[[SUM:.*]] = arith.addf {{.*}} : f32
+//       CHECK:   memref.store %[[SUM]]
+//   CHECK-NOT: linalg.generic
+func.func @sum_of_squares(%x: memref<4x70xf32>, %y: memref<4xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x70xf32>) outs(%y : memref<4xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %square = arith.mulf %in, %in : f32
+    %sum = arith.addf %acc, %square : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// A value that all elements of a row share is read once a vector.
+// CHECK-LABEL: @centered_and_largest
+//       CHECK: %[[MEAN:.*]] = memref.load
+//       CHECK: vector.broadcast %[[MEAN]]
+//       CHECK: arith.maximumf {{.*}} : vector<32xf32>
+func.func @centered_and_largest(%x: memref<4x64xf32>, %mean: memref<4xf32>, %y: memref<4xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x, %mean : memref<4x64xf32>, memref<4xf32>) outs(%y : memref<4xf32>) {
+  ^bb0(%in: f32, %center: f32, %acc: f32):
+    %d = arith.subf %in, %center : f32
+    %max = arith.maximumf %d, %acc : f32
+    linalg.yield %max : f32
+  }
+  return
+}
+
+// CHECK-LABEL: @do_not_vectorize_short
+//       CHECK: linalg.generic
+func.func @do_not_vectorize_short(%x: memref<4x31xf32>, %y: memref<4xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x31xf32>) outs(%y : memref<4xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %sum = arith.addf %acc, %in : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// CHECK-LABEL: @do_not_vectorize_strided
+//       CHECK: linalg.generic
+func.func @do_not_vectorize_strided(%x: memref<4x64xf32, strided<[128, 2]>>, %y: memref<4xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x64xf32, strided<[128, 2]>>) outs(%y : memref<4xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %sum = arith.addf %acc, %in : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// The lanes lie in the output: nothing is reduced along the innermost loop.
+// CHECK-LABEL: @do_not_vectorize_outer_reduction
+//       CHECK: linalg.generic
+func.func @do_not_vectorize_outer_reduction(%x: memref<4x64xf32>, %y: memref<64xf32>) {
+  linalg.generic {indexing_maps = [#rows, #lane], iterator_types = ["reduction", "parallel"]}
+    ins(%x : memref<4x64xf32>) outs(%y : memref<64xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %sum = arith.addf %acc, %in : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// 2 acc + x depends on the order of the elements.
+// CHECK-LABEL: @do_not_vectorize_recurrence
+//       CHECK: linalg.generic
+func.func @do_not_vectorize_recurrence(%x: memref<4x64xf32>, %y: memref<4xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x64xf32>) outs(%y : memref<4xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %double = arith.addf %acc, %acc : f32
+    %sum = arith.addf %double, %in : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
