@@ -10,7 +10,8 @@ a frontend that prints differently must fail here and not give wrong text.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _VALUE = r"%(?:[A-Za-z$._][\w$.-]*|\d+)(?:#\d+)?"
@@ -150,6 +151,14 @@ def parse_function(text: str) -> Function:
     )
 
 
+def own_name(name: str, taken: Collection[str]) -> str:
+    """The name of something that is the step's own, where a model has tensors of
+    the names `taken`: `x`, or else `step.x`."""
+    while name in taken:
+        name = f"step.{name}"
+    return name
+
+
 def compose_step(
     function: Function,
     updates: Sequence[Update | TracedUpdate],
@@ -166,8 +175,8 @@ def compose_step(
     its states, and the next value of each buffer.
 
     The step takes each parameter followed by its states, then the buffers, the
-    inputs and the learning rates; it returns the loss and the next value of
-    everything before the inputs, in the same order. `ranges` says what the
+    inputs and the learning rates; it returns the loss (`own_name` of that) and the
+    next value of everything before the inputs, in the same order. `ranges` says what the
     values of a buffer or input may be, where they are indices; `model` which
     parameter or buffer each key of the model's state_dict stands for.
 
@@ -179,7 +188,7 @@ def compose_step(
     # In order, without repeats: several updates may share one learning rate.
     named = [u for u in updates if isinstance(u, Update)]
     rates = list(dict.fromkeys(u.lr_input for u in named if u.lr_input))
-    _check_names([u.parameter for u in updates], buffers, [*inputs, *rates])
+    _check_names(updates, buffers, [*inputs, *rates])
     step = _Step(function, updates, buffers, inputs, ranges or {})
     rate_values = {name: step.values.fresh(name) for name in rates}
     for update in updates:
@@ -221,7 +230,8 @@ class _Step:
         self._given = iter([self._renamed.get(v, v) for v in function.results])
         self._arguments: list[str] = []
         self._ops: list[str] = []
-        self._results = [(next(self._given), function.result_types[0], _role("output", "loss"))]
+        loss = own_name("loss", {u.parameter for u in updates} | {*buffers})
+        self._results = [(next(self._given), function.result_types[0], _role("output", loss))]
 
     def add_argument(self, value: str, value_type: str, role: str, name: str = "") -> None:
         attributes = f"train.role = {role}"
@@ -369,12 +379,18 @@ def _check_signature(
             raise ValueError(f"'{name}' is {before}, but its gradient or next value is {after}")
 
 
-def _check_names(parameters: Sequence[str], buffers: Sequence[str], inputs: Sequence[str]) -> None:
+def _check_names(
+    updates: Sequence[Update | TracedUpdate], buffers: Sequence[str], inputs: Sequence[str]
+) -> None:
     # One file may hold them all.
-    names = [*parameters, *buffers, *inputs]
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    states = [f"state.{u.parameter}.{state}" for u in updates for state in u.states]
+    count = Counter([*(u.parameter for u in updates), *states, *buffers, *inputs])
+    repeated = [name for name in count if count[name] > 1]
     if repeated:
-        raise ValueError(f"more than one tensor of the step is named '{repeated[0]}'")
+        raise ValueError(
+            f"more than one tensor of the step is named '{repeated[0]}' (the state s of a"
+            " parameter p is state.p.s): call what the model has of that name otherwise"
+        )
 
 
 def _role(kind: str, *names: str) -> str:

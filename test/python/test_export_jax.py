@@ -254,15 +254,6 @@ def test_step_is_the_only_function():
     assert text.count("func.func") == 1 and "call" not in text
 
 
-def test_refuse_two_of_one_name():
-    def step(params, x, y):
-        return sgd(params, x, y)
-
-    params = {"fc": {"w": PARAMS["fc"]["w"], "b": PARAMS["fc"]["b"]}, "fc.w": jnp.ones(1)}
-    with pytest.raises(ValueError, match="more than one carried array is named 'params.fc.w'"):
-        export_step(step, (params, X, Y))
-
-
 # --- what is carried -------------------------------------------------------
 
 

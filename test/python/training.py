@@ -93,7 +93,7 @@ def run(
     values: dict[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], list[float]]:
     """What plait-run carries after the last step, and the loss of each."""
-    names = [name for name in step.inputs if name[0] in "xy"]
+    names = [*step.inputs][: len(data)]
     inputs = step.inputs | {name: value.numpy() for name, value in zip(names, data, strict=True)}
     log = directory / "log.csv"
     options = (f"--schedule={schedule}", f"--log={log}")

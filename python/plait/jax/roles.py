@@ -6,7 +6,7 @@ are, and what they are called.
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,19 +90,21 @@ def assign_roles(
     carried: Mapping[int, Hashable],
     parameters: Mapping[Place, Parameter],
 ) -> Roles:
-    """The role of each leaf.
+    """The role of each leaf. A parameter that would have the name of something
+    else has its argument's name in front.
 
     Raises:
         ValueError: two leaves have one name.
     """
+    nexts = {key: index for index, key in carried.items()}
+    names = list(_output_names([result for result in results if result.key not in nexts]))
+    parameters = _told_apart(arguments, parameters, names)
     roles = _with_short_states(_argument_roles(arguments, carried, parameters))
     tensors = [_tensor_name(*role) for role in roles.values()]
     inputs = [role[1] if role[0] == "input" else None for role in roles.values()]
     _check_unique("carried array", tensors)
     _check_unique("input", inputs)
 
-    nexts = {key: index for index, key in carried.items()}
-    names = list(_output_names([result for result in results if result.key not in nexts]))
     _check_unique("output", names)
     outputs = iter(names)
     result_roles = []
@@ -178,6 +180,24 @@ def _paths_called(argument: Tree, said: int | str) -> list[Path]:
         for end in range(1, len(leaf.path) + 1)
         if ".".join((argument.name, *leaf.path[:end])) == said
     ][:1]
+
+
+def _told_apart(
+    arguments: Sequence[Tree], parameters: Mapping[Place, Parameter], outputs: Sequence[str]
+) -> dict[Place, Parameter]:
+    """Parameters that no input, no output and nothing else that is carried has
+    the name of: a file may hold them all."""
+    others = {
+        leaf_name(argument, leaf)
+        for argument in arguments
+        for i, leaf in enumerate(argument.leaves)
+        if (argument.key, i) not in parameters
+    }
+    others |= set(outputs)
+    return {
+        place: replace(p, name=leaf_name(arguments[place[0]], p.leaf)) if p.name in others else p
+        for place, p in parameters.items()
+    }
 
 
 # --- states ----------------------------------------------------------------
@@ -285,4 +305,7 @@ def _output_names(results: Sequence[Tree]) -> Iterator[str]:
 def _check_unique(kind: str, names: Sequence[str | None]) -> None:
     name, count = Counter(filter(None, names)).most_common(1)[0] if any(names) else ("", 0)
     if count > 1:
-        raise ValueError(f"more than one {kind} is named '{name}'")
+        raise ValueError(
+            f"more than one {kind} is named '{name}' (the path of keys to it; the state s"
+            " of a parameter p is state.p.s): rename a key or an argument"
+        )

@@ -4,7 +4,8 @@
 
 A name is the path of keys, attributes and positions, joined by dots:
 `params.Dense_0.kernel`, `opt_state.0.count`. It starts with the argument's
-name in the step's signature.
+name in the step's signature. Where that would be the name of two, a key with a
+dot in it is in quotes: {"a.b": ..., "a": {"b": ...}} has 'a.b' and a.b.
 """
 
 import inspect
@@ -113,13 +114,25 @@ def _tree(key: Hashable, name: str, value: Any) -> Tree:
     # Paths end at a flax.nnx variable: what is inside is called `value`.
     paths = tree_flatten_with_path(value, is_leaf=lambda node: isinstance(node, variable))[0]
     leaves = []
-    for keys, node in paths:
+    for path, (_, node) in zip(_told_apart([tuple(map(_key_text, keys)) for keys, _ in paths]), paths):
         inner = jax.tree.leaves(node)
-        path = tuple(map(_key_text, keys))
         for i, array in enumerate(inner):
             own = path if len(inner) == 1 else (*path, str(i))
             leaves.append(Leaf(own, array, bool(variable) and isinstance(node, _nnx().Param)))
     return Tree(key, name, jax.tree.structure(value), tuple(leaves))
+
+
+def _told_apart(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Paths with a key in quotes if it begins as another one beside it does, up to
+    a dot: joined by dots, no two of them are equal."""
+    known = {path[:end] for path in paths for end in range(1, len(path) + 1)}
+
+    def told(path: tuple[str, ...], at: int) -> str:
+        key = path[at]
+        dots = [i for i, letter in enumerate(key) if letter == "."]
+        return f"'{key}'" if any((*path[:at], key[:i]) in known for i in dots) else key
+
+    return [tuple(told(path, at) for at in range(len(path))) for path in paths]
 
 
 def _nnx() -> Any:

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Import a PyTorch training step: `plait.torch.export_step`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from plait.errors import UnsupportedError
 from plait.exported import ExportedStep
-from plait.step_text import TracedUpdate, Update, compose_step, parse_function
+from plait.step_text import TracedUpdate, Update, compose_step, own_name, parse_function
 
 try:
     import torch
@@ -24,6 +24,7 @@ from plait.torch.checks import (
     check_modules,
     check_tensors,
     checked_inputs,
+    names,
     ties,
     trained_parameters,
 )
@@ -77,7 +78,9 @@ def export_step(
         optimizer: over parameters of the model, fresh or not.
         example_inputs: the model's arguments, then the targets. Their shapes
             are the step's; one input is named `x` (several `x0`, `x1`, ...),
-            one target `y` (several `y0`, `y1`, ...). Bytes (uint8) cross the
+            one target `y` (several `y0`, `y1`, ...). Where the model has a
+            tensor of such a name, the input is `step.x`; so with `step.lr`,
+            `step.rng` and the result `step.loss`. Bytes (uint8) cross the
             step's boundary as int8 of the same bits.
         num_targets: how many of the last example inputs are targets.
         lr_input: make the learning rate an input, `lr`, of shape [], for use
@@ -108,7 +111,8 @@ def export_step(
     loss = LossModule(model, loss_fn, num_targets)
     parameters, buffers = dict(loss.named_parameters()), dict(loss.named_buffers())
     check_tensors(parameters, buffers)
-    values = checked_inputs(example_inputs, num_targets)
+    taken = names(loss)
+    values = checked_inputs(example_inputs, num_targets, taken)
     trained = trained_parameters(loss, optimizer)
     rest = {n: p for n, p in parameters.items() if n not in trained} | buffers
     with probed(loss, trained, rest, list(values.values())) as run:
@@ -116,8 +120,8 @@ def export_step(
         rest = {n: p for n, p in parameters.items() if n not in run.used} | buffers
         gradients = trace_gradients(loss, trained, rest, values, accumulation_steps, run.kept)
     if gradients.random:
-        rest[RNG] = initial_state(torch.initial_seed() if seed is None else seed)
-    rates = _rates(optimizer, trained) if lr_input else {}
+        rest[own_name(RNG, taken)] = initial_state(torch.initial_seed() if seed is None else seed)
+    rates = _rates(optimizer, trained, taken) if lr_input else {}
     named = has_named_op(optimizer)
     states = None if named else initial_states(optimizer, trained)
     function = _lowered(
@@ -127,11 +131,11 @@ def export_step(
     inputs = {name: _array(value, accumulation_steps) for name, value in values.items()}
     lrs = {name: np.array(rate, np.float32) for name, rate in rates.values()}
     buffer_names = [public(name) for name in rest]
-    taken = [*inputs, *([] if named else lrs)]
+    fresh = [*inputs, *([] if named else lrs)]
     tied = ties(loss)
     keys = _model_keys(model, {*map(public, trained), *buffer_names}, tied)
     text = compose_step(
-        parse_function(function), updates, buffer_names, taken, gradients.ranges, keys
+        parse_function(function), updates, buffer_names, fresh, gradients.ranges, keys
     )
     carried = _carried(optimizer, trained, states)
     carried |= {public(name): _array(value) for name, value in rest.items()}
@@ -183,7 +187,7 @@ def _lowered(
 
 
 def _rates(
-    optimizer: torch.optim.Optimizer, trained: Tensors
+    optimizer: torch.optim.Optimizer, trained: Tensors, taken: Collection[str]
 ) -> dict[int, tuple[str, float]]:
     """The input that holds the learning rate of each group, and its value."""
     known = set(trained.values())
@@ -197,8 +201,8 @@ def _rates(
         groups[i] = float(group["lr"])
     # Not by value: rates that are equal now may not stay so.
     if len(groups) == 1:
-        return {i: ("lr", rate) for i, rate in groups.items()}
-    return {i: (f"lr.{i}", rate) for i, rate in groups.items()}
+        return {i: (own_name("lr", taken), rate) for i, rate in groups.items()}
+    return {i: (own_name(f"lr.{i}", taken), rate) for i, rate in groups.items()}
 
 
 def _updates(

@@ -42,18 +42,24 @@ class LossModule(torch.nn.Module):
 
     Its forward takes the model's inputs followed by `num_targets` targets and
     returns the loss. A loss function that is a module brings its parameters
-    and buffers (class weights, say) along.
+    and buffers (class weights, say) along: as `loss_fn.weight`, or as
+    `step.loss_fn.weight` beside a model that has another module of that name.
     """
 
     def __init__(self, model: torch.nn.Module, loss_fn: Callable[..., Tensor], num_targets: int):
         super().__init__()
         self.model = model
-        self.loss_fn = loss_fn
+        holder: torch.nn.Module = self
+        own = getattr(model, "loss_fn", loss_fn)
+        if isinstance(own, torch.nn.Module) and own is not loss_fn:
+            holder = self.step = torch.nn.Module()
+        holder.loss_fn = loss_fn
         self._num_targets = num_targets
 
     def forward(self, *values: Tensor) -> Tensor:
         split = len(values) - self._num_targets
-        return self.loss_fn(self.model(*values[:split]), *values[split:])
+        holder = self.step if hasattr(self, "step") else self
+        return holder.loss_fn(self.model(*values[:split]), *values[split:])
 
 
 def public(name: str) -> str:

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What of a model, an optimizer or inputs cannot be in a step at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from plait.errors import UnsupportedError
+from plait.step_text import own_name
 from plait.torch.assemble import ELEMENT_TYPES, UNSIGNED
 from plait.torch.capture import LossModule, public
 from plait.torch.modules import describe
@@ -16,8 +17,11 @@ from plait.torch.modules import describe
 _FLOATS = (torch.float32, torch.float64)
 
 
-def checked_inputs(examples: Iterable[Tensor], num_targets: int) -> dict[str, Tensor]:
-    """The example inputs by the names they have in the step."""
+def checked_inputs(
+    examples: Iterable[Tensor], num_targets: int, taken: Collection[str]
+) -> dict[str, Tensor]:
+    """The example inputs by the names they have in the step, which are not among
+    those of the model's tensors."""
     if isinstance(examples, Tensor) or not isinstance(examples, Iterable):
         raise TypeError(
             "example_inputs must be a sequence, the model's inputs and then the targets: (x, y);"
@@ -34,7 +38,7 @@ def checked_inputs(examples: Iterable[Tensor], num_targets: int) -> dict[str, Te
         )
     split = len(examples) - num_targets
     named = {
-        (letter if len(part) == 1 else f"{letter}{i}"): value.detach()
+        own_name(letter if len(part) == 1 else f"{letter}{i}", taken): value.detach()
         for letter, part in (("x", examples[:split]), ("y", examples[split:]))
         for i, value in enumerate(part)
     }
@@ -160,6 +164,12 @@ def trained_parameters(loss: LossModule, optimizer: Optimizer) -> dict[str, Tens
                 " convert the model with model.float()"
             )
     return trained
+
+
+def names(loss: LossModule) -> set[str]:
+    """All names that parameters and buffers have."""
+    listings = (loss.named_parameters, loss.named_buffers)
+    return {public(name) for listing in listings for name, _ in listing(remove_duplicate=False)}
 
 
 def ties(loss: LossModule) -> dict[str, str]:

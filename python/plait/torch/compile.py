@@ -20,7 +20,7 @@ import plait.torch
 from plait.compiled import CompiledStep, Slot, check_input
 from plait.errors import UnsupportedError
 from plait.exported import ExportedStep
-from plait.torch.optimizer_state import OptimizerState
+from plait.torch.optimizer_state import RATE, OptimizerState
 
 
 def compile(  # noqa: A001
@@ -84,7 +84,8 @@ class TorchStep(CompiledStep):
         super().__init__(exported, **options)
         self._rates = [slot for slot in self._inputs if _is_rate(slot.name)]
         self._inputs = [slot for slot in self._inputs if not _is_rate(slot.name)]
-        self._optimizer = OptimizerState(optimizer, self._trained(model), exported.tensors)
+        states = {slot.name: exported.tensors[slot.name] for slot in self._of_kind("state")}
+        self._optimizer = OptimizerState(optimizer, self._trained(model), states)
         state = model.state_dict()
         self._keys, self._metadata = list(state), state._metadata
         strange = [k for k in self._keys if k not in self._carried and k not in self._ties]
@@ -273,7 +274,7 @@ class TorchStep(CompiledStep):
 
 
 def _is_rate(name: str) -> bool:
-    return name == "lr" or name.startswith("lr.")
+    return bool(RATE.fullmatch(name))
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ translates states between the step's tensors, `state.<parameter>.<state>`, and
 """
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ from torch.optim import Optimizer
 
 #: Options of how torch computes a step, not of what.
 _IRRELEVANT = frozenset(("params", "lr", "foreach", "fused", "capturable", "differentiable"))
+
+#: What inputs for learning rates are called.
+RATE = re.compile(r"(step\.)*lr(\.\d+)?")
 
 #: What a scheduler keeps in a group.
 _SCHEDULERS = frozenset(("initial_lr", "max_lr", "min_lr"))
@@ -38,7 +42,7 @@ class OptimizerState:
     Args:
         optimizer: as it is when the step is compiled.
         trained: the parameters that the step updates, by name.
-        tensors: what was exported: among others, the first states.
+        tensors: every `state.<parameter>.<state>`, as it was exported.
     """
 
     def __init__(
@@ -80,7 +84,7 @@ class OptimizerState:
     def rate(self, name: str) -> float:
         """The learning rate for the input `lr`, of the only group that is
         trained, or `lr.i`."""
-        group = self._active[0] if name == "lr" else int(name.removeprefix("lr."))
+        group = int(name.rpartition(".")[2]) if name[-1].isdigit() else self._active[0]
         return float(self._optimizer.param_groups[group]["lr"])
 
     def note_step(self) -> None:
