@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -89,6 +90,9 @@ static bool isVectorizable(linalg::GenericOp op) {
         !matchCombiner(op, init.getOperandNumber() - op.getNumDpsInputs()))
       return false;
   return llvm::all_of(op.getBody()->without_terminator(), [](Operation &inner) {
+    // LLVM's powi has one exponent for all lanes.
+    if (isa<math::FPowIOp>(inner))
+      return false;
     return OpTrait::hasElementwiseMappableTraits(&inner) ||
            isa<arith::ConstantOp>(inner);
   });

@@ -97,3 +97,17 @@ func.func @do_not_vectorize_recurrence(%x: memref<4x64xf32>, %y: memref<4xf32>) 
   }
   return
 }
+
+// LLVM's powi has one exponent for all lanes.
+// CHECK-LABEL: @do_not_vectorize_integer_powers
+//       CHECK: linalg.generic
+func.func @do_not_vectorize_integer_powers(%x: memref<4x64xf32>, %n: i32, %y: memref<4xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x64xf32>) outs(%y : memref<4xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %power = math.fpowi %in, %n : f32, i32
+    %sum = arith.addf %acc, %power : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
