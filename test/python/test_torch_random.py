@@ -16,6 +16,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from training import STEPS, compare_training, run, train  # noqa: E402
 
+import plait  # noqa: E402
 from plait.torch import export_step  # noqa: E402
 from plait.torch.randomness import initial_state, uniform  # noqa: E402
 
@@ -253,3 +254,85 @@ def test_micro_batches_draw_anew():
     # The state of the generator goes through the loop.
     loop = next(line for line in step.module_text.splitlines() if "scf.for" in line)
     assert "%rng" in loop
+
+
+def like(name, *numbers):
+    """A tensor method that fills a tensor like x."""
+    return lambda x: getattr(torch.empty_like(x), name)(*numbers)
+
+
+#: Draws without a form, and the numbers in what the message says to write.
+UNDRAWN = {
+    "exponential_": (like("exponential_", 2.0), {"rate": 2.0}),
+    "cauchy_": (like("cauchy_", 1.0, 0.5), {"median": 1.0, "sigma": 0.5}),
+    "log_normal_": (like("log_normal_", 0.5, 0.25), {"mean": 0.5, "std": 0.25}),
+    "geometric_": (like("geometric_", 0.3), {"p": 0.3}),
+    "random_": (like("random_", -2, 3), {"low": -2, "high": 3}),
+    "randint": (lambda x: torch.randint(-2, 3, x.shape), {"low": -2, "high": 3}),
+    "randint_like": (lambda x: torch.randint_like(x, -2, 3), {"low": -2, "high": 3}),
+    "normal": (lambda x: torch.normal(0.5, 2.0, x.shape), {"mean": 0.5, "std": 2.0}),
+    "multinomial": (lambda x: torch.multinomial(weights(x), 1)[:, 0], {}),
+    "rrelu_with_noise": (
+        lambda x: functional.rrelu(x - 1, 0.2, 0.4, training=True), {"lower": 0.2, "upper": 0.4}),
+    "randperm": (lambda x: torch.randperm(len(x)), None),
+    "poisson": (lambda x: torch.poisson(x.abs()), None),
+    "_standard_gamma": (lambda x: torch._standard_gamma(x.abs() + 1), None),
+}  # fmt: skip
+
+
+def weights(x):
+    return torch.tensor([0.1, 0.2, 0.3, 0.4]).expand(len(x), 4)
+
+
+def written(message, x, numbers):
+    """What the message says to write, evaluated."""
+    expression = message.split("write ")[-1].split("a row, ")[-1]
+    names = {"x": x, "shape": x.shape, "p": weights(x), "math": math, "torch": torch, **numbers}
+    return eval(expression, names | {"x": x - 1} if "upper" in numbers else names)
+
+
+class Draw(nn.Module):
+    """One number for each row, times a parameter."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw, self.w = draw, nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return (self.draw(x) * self.w).mean()
+
+
+@pytest.mark.parametrize("name", UNDRAWN)
+def test_draws_that_are_refused_and_what_to_write(name):
+    def export(draw):
+        model = nn.Sequential(Draw(draw))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        export_step(model, torch.sum, optimizer, [torch.ones(7)], num_targets=0)
+
+    draw, numbers = UNDRAWN[name]
+    message = rf"aten\.{name}\.\w+ in Draw '0' draws random numbers that a step cannot draw: \w+"
+    with pytest.raises(plait.UnsupportedError, match=message) as refused:
+        export(draw)
+    if numbers is None:
+        assert "as an input" in str(refused.value)
+        return
+    export(lambda x: written(str(refused.value), x, numbers))
+    # The distribution is that of the op: each decile within 5 deviations.
+    torch.manual_seed(0)
+    x = torch.ones(50_000) / 2
+    one, two = draw(x).double(), written(str(refused.value), x, numbers).double()
+    for at in torch.quantile(one, torch.linspace(0.1, 0.9, 9, dtype=torch.float64)):
+        parts = [(values <= at).double().mean().item() for values in (one, two)]
+        assert abs(parts[0] - parts[1]) < 5 * math.sqrt(2 * 0.25 / len(x)), (at, parts)
+
+
+def test_refuse_distribution_that_checks_values():
+    model = nn.Sequential(Draw(lambda x: torch.distributions.Normal(x, 1.0).rsample()))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(plait.UnsupportedError, match="Draw '0'.*validate_args=False"):
+        export_step(model, torch.sum, optimizer, [torch.ones(7)], num_targets=0)
+    model = nn.Sequential(
+        Draw(lambda x: torch.distributions.Normal(x, 1.0, validate_args=False).rsample())
+    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    export_step(model, torch.sum, optimizer, [torch.ones(7)], num_targets=0)

@@ -9,6 +9,7 @@ as a result, and random numbers come from an argument.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import extract_tb
 from typing import Any
 
 import torch
@@ -199,6 +200,8 @@ def _traceable(loss: LossModule) -> Iterator[None]:
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         if isinstance(error, _VALUE_NEEDED):
             reason += ". A forward pass must not branch on values, nor take sizes from them"
+            if any("/torch/distributions/" in f.filename for f in extract_tb(error.__traceback__)):
+                reason += ": give the torch.distributions object validate_args=False"
         raise UnsupportedError(f"cannot trace {place}: {reason}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)

@@ -91,19 +91,49 @@ def draws(graph: GraphModule) -> bool:
     """Whether a graph draws random numbers.
 
     Raises:
-        UnsupportedError: it draws them in a way that has no import.
+        UnsupportedError: it draws numbers that a step cannot draw.
     """
     random = [node for node in graph.graph.nodes if _is_random(node)]
     for node in random:
         if node.target not in _FORMS:
-            place = where(node)
-            raise UnsupportedError(f"{place} draws random numbers in a way that has no import")
+            packet = node.target.overloadpacket
+            raise UnsupportedError(undrawn(where(node), INSTEAD.get(packet, _AS_INPUT)))
     return bool(random)
+
+
+def undrawn(place: str, instead: str) -> str:
+    """The message about an op that draws numbers that a step cannot draw."""
+    return f"{place} draws random numbers that a step cannot draw: {instead}"
 
 
 def _is_random(node: Node) -> bool:
     tags = getattr(node.target, "tags", ())
     return node.op == "call_function" and torch.Tag.nondeterministic_seeded in tags
+
+
+_AS_INPUT = "give them as an input"
+_INTEGERS = "write (torch.rand(shape) * (high - low)).long() + low"
+
+#: What to write in place of ops without a form here; it has the same distribution.
+INSTEAD = {
+    aten.exponential_: "write -torch.log1p(-torch.rand_like(x)) / rate",
+    aten.cauchy_: "write median + sigma * torch.tan(torch.pi * (torch.rand_like(x) - 0.5))",
+    aten.log_normal_: "write (mean + std * torch.randn_like(x)).exp()",
+    aten.geometric_: "write (torch.log1p(-torch.rand_like(x)) / math.log1p(-p)).floor() + 1",
+    aten.normal: "write mean + std * torch.randn(shape)",
+    aten.random_: _INTEGERS,
+    aten.randint: _INTEGERS,
+    aten.randint_like: _INTEGERS,
+    aten.multinomial: "give them as an input, or draw one a row,"
+    " (p.log() - (-torch.rand_like(p).log()).log()).argmax(-1)",
+    aten.rrelu_with_noise: "write torch.where(x < 0, x * (lower + (upper - lower)"
+    " * torch.rand_like(x)), x)",
+    aten.randperm: "it needs sorting; give the order as an input",
+    aten.poisson: _AS_INPUT,
+    aten.binomial: _AS_INPUT,
+    aten._standard_gamma: _AS_INPUT,
+    aten._sample_dirichlet: _AS_INPUT,
+}
 
 
 def _bernoulli(draw: Drawing, x: Tensor, p: Any = None, **_: Any) -> Tensor:

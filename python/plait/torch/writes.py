@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from plait.errors import UnsupportedError
 from plait.torch.modules import Running
+from plait.torch.randomness import INSTEAD, undrawn
 
 #: Ops that write to arguments, by position, without saying so; in training only,
 #: which argument `_TRAINING` tells.
@@ -68,6 +69,8 @@ class Watch(TorchDispatchMode):
                 f"{self._place(func)} draws from a generator of its own: leave generator= away"
                 " (a step has one generator, which seed= sets)"
             )
+        if func.overloadpacket in INSTEAD:
+            raise UnsupportedError(undrawn(self._place(func), INSTEAD[func.overloadpacket]))
         read = [v for v in pytree.tree_leaves((args, kwargs)) if isinstance(v, Tensor)]
         memories = [_memory(value) for value in read if value.layout == torch.strided]
         for memory in memories:
