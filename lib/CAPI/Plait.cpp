@@ -277,6 +277,8 @@ PlaitStatus plaitStepRun(PlaitStep *step, const PlaitTensor *inputs,
     pointers.push_back(*pointer);
   }
   Session &session = *step->session;
+  if (runtime::Status status = session.check(pointers); !status)
+    return bad(status.message());
   if (runtime::Status status = session.step(pointers); !status)
     return finish(status);
   for (size_t i = 0; i < numOutputs; ++i)

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <chrono>
@@ -67,6 +68,27 @@ FailureOr<std::string> Session::place(ModuleOp module, StringRef entry) {
   return symbol;
 }
 
+/// A check takes inputs and buffers of the step, and gives truth values. Not
+/// parameters: under `forward` their updates may be pending.
+static LogicalResult verifyCheck(const StepSignature &check,
+                                 const StepSignature &step) {
+  for (const Slot &slot : check.slots) {
+    if (slot.kind == Kind::Output) {
+      if (slot.dtype == runtime::DType::Bool && slot.shape.empty())
+        continue;
+      return emitError(slot.loc) << "@" << check.function << " returns '"
+                                 << slot.name << "', which is no tensor<i1>";
+    }
+    const Slot *same = step.find(slot.kind, slot.name);
+    if ((slot.kind != Kind::Input && slot.kind != Kind::Buffer) || !same ||
+        same->dtype != slot.dtype || same->shape != slot.shape)
+      return emitError(slot.loc)
+             << "@" << check.function << " takes '" << slot.name
+             << "', which is no input or buffer of the step of that type";
+  }
+  return success();
+}
+
 LogicalResult Session::describe(ModuleOp module, StringRef entry,
                                 StringRef eval) {
   auto record = [&](StringRef key, const Twine &symbol) -> LogicalResult {
@@ -80,7 +102,11 @@ LogicalResult Session::describe(ModuleOp module, StringRef entry,
     return success();
   };
   if (failed(record("", entry)) || failed(record("_first", entry + "_first")) ||
-      failed(record("_flush", entry + "_flush")))
+      failed(record("_flush", entry + "_flush")) ||
+      failed(record("_check", entry + "_check")))
+    return failure();
+  if (functions.count("_check") &&
+      failed(verifyCheck(functions["_check"].signature, plain)))
     return failure();
   updates = reportUpdates(module.lookupSymbol<FunctionOpInterface>(entry));
   if (eval.empty())
@@ -234,10 +260,40 @@ const Session::Function &Session::advance() {
 
 Status Session::step(runtime::DataFeed &feed) {
   bool first = functions.count("_first") && !pending;
-  if (Status status = fillInputs(functions[first ? "_first" : ""], feed);
-      !status)
+  const Function &function = functions[first ? "_first" : ""];
+  if (Status status = fillInputs(function, feed); !status)
     return status;
+  std::vector<const void *> inputs;
+  for (auto [slot, argument] :
+       llvm::zip(function.signature.slots, function.arguments))
+    if (slot.kind == Kind::Input)
+      inputs.push_back(argument);
+  if (Status status = check(inputs); !status)
+    return runtime::Error{"step " + std::to_string(feed.cursor().step) + ": " +
+                          status.message()};
   return call(advance());
+}
+
+Status Session::check(ArrayRef<const void *> inputs) {
+  auto found = functions.find("_check");
+  if (found == functions.end())
+    return Status::success();
+  const Function &function = found->second;
+  llvm::StringMap<const void *> given;
+  const void *const *next = inputs.begin();
+  for (const Slot &slot : plain.slots)
+    if (slot.kind == Kind::Input)
+      given[slot.name] = *next++;
+  std::vector<void *> arguments = function.arguments;
+  for (auto [slot, argument] : llvm::zip(function.signature.slots, arguments))
+    if (slot.kind == Kind::Input)
+      argument = const_cast<void *>(given.lookup(slot.name));
+  if (Status status = call(function, arguments); !status)
+    return status;
+  for (auto [slot, argument] : llvm::zip(function.signature.slots, arguments))
+    if (slot.kind == Kind::Output && *static_cast<const char *>(argument))
+      return runtime::Error{slot.name};
+  return Status::success();
 }
 
 Status Session::step(ArrayRef<const void *> inputs) {

@@ -3,7 +3,7 @@
 """The text of a training step, made from the text of its gradient function.
 
 A frontend's own MLIR bindings know neither the `train` dialect nor its
-attributes, so the step is composed as text: `parse_function` takes the printed
+attributes, so the step is composed as text: `parse_functions` takes the printed
 gradient function apart, `compose_step` writes `@step` around its body. What is
 expected of the printed form is checked, and anything else is a `ValueError`:
 a frontend that prints differently must fail here and not give wrong text.
@@ -12,10 +12,10 @@ a frontend that prints differently must fail here and not give wrong text.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _VALUE = r"%(?:[A-Za-z$._][\w$.-]*|\d+)(?:#\d+)?"
-_HEADER = re.compile(r"  func\.func (?:public |private )?@[\w$.]+\((.*)\) -> (.*) \{")
+_HEADER = re.compile(r"  func\.func (?:public |private )?@([\w$.]+)\((.*)\) -> (.*) \{")
 _ARGUMENT = re.compile(rf"({_VALUE}): (tensor<[^<>]*>)")
 _RETURN = re.compile(rf"    return ({_VALUE}(?:, {_VALUE})*) : (.*)")
 
@@ -25,20 +25,20 @@ class Function:
     """A printed function, taken apart.
 
     Attributes:
-        aliases: the lines before the module (`#map = ...`).
         arguments: the argument values (`%arg0`), with `argument_types`.
         body: the lines of the body without its `return`.
         results: the returned values, with `result_types`.
+        aliases: the lines before the module (`#map = ...`).
         resources: the lines after the module (`{-# ... #-}`).
     """
 
-    aliases: list[str]
     arguments: list[str]
     argument_types: list[str]
     body: list[str]
     results: list[str]
     result_types: list[str]
-    resources: list[str]
+    aliases: list[str] = field(default_factory=list)
+    resources: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,49 +105,71 @@ class IndexRange:
         return IndexRange(low, high, tuple(others))
 
 
-def parse_function(text: str) -> Function:
-    """Take apart a module that was printed with one function in it.
+@dataclass(frozen=True)
+class StepCheck:
+    """The function that says whether a step can run.
+
+    Attributes:
+        function: printed in the same module as the step's.
+        arguments: the buffers and inputs that it takes.
+        complaints: what each of its results, of type i1, says if it is true.
+    """
+
+    function: Function
+    arguments: Sequence[str]
+    complaints: Sequence[str]
+
+
+def parse_functions(text: str) -> dict[str, Function]:
+    """Take apart a module that was printed; its functions by name.
 
     Raises:
         ValueError: the text is not of the form MLIR prints for a module with
-            one function of one block on tensors.
+            functions of one block on tensors.
     """
     lines = text.rstrip("\n").split("\n")
     opening = _only(lines, "module {", "start of a module")
     closing = _only(lines, "}", "end of a module")
-    inner = lines[opening + 1 : closing]
-    if len(inner) < 3 or inner[-1] != "  }":
-        raise ValueError("expected one function in the module")
+    functions, start = {}, opening + 1
+    for i in range(start, closing):
+        if lines[i] == "  }":
+            name, function = _parse_function(lines[start : i + 1])
+            around = {"aliases": lines[:opening], "resources": lines[closing + 1 :]}
+            functions[name], start = replace(function, **around), i + 1
+    if not functions or start != closing:
+        raise ValueError("expected functions in the module, and nothing else")
+    return functions
 
-    header = _HEADER.fullmatch(inner[0])
+
+def _parse_function(lines: Sequence[str]) -> tuple[str, Function]:
+    """The name and the parts of one function."""
+    header = _HEADER.fullmatch(lines[0])
     if not header:
-        raise ValueError(f"unexpected function header: {inner[0][:200]}")
+        raise ValueError(f"unexpected function header: {lines[0][:200]}")
     arguments = []
-    for piece in _split(header[1]):
+    for piece in _split(header[2]):
         argument = _ARGUMENT.fullmatch(piece)
         if not argument:
             raise ValueError(f"unexpected function argument: {piece}")
         arguments.append(argument)
 
-    ending = _RETURN.fullmatch(inner[-2])
-    body = inner[1:-2]
+    ending = _RETURN.fullmatch(lines[-2])
+    body = list(lines[1:-2])
     if not ending or any(line.startswith(("  }", "  func", "  ^")) for line in body):
-        raise ValueError("expected one function, of one block that ends in a return")
+        raise ValueError("expected a function of one block that ends in a return")
     result_types = _split(ending[2])
-    if _split(_unparenthesized(header[2])) != result_types:
+    if _split(_unparenthesized(header[3])) != result_types:
         raise ValueError("the types of the return are not those of the function")
     results = ending[1].split(", ")
     if len(results) != len(result_types):
         raise ValueError("expected as many types as values in the return")
 
-    return Function(
-        aliases=lines[:opening],
+    return header[1], Function(
         arguments=[argument[1] for argument in arguments],
         argument_types=[argument[2] for argument in arguments],
         body=body,
         results=results,
         result_types=result_types,
-        resources=lines[closing + 1 :],
     )
 
 
@@ -166,8 +188,9 @@ def compose_step(
     inputs: Sequence[str],
     ranges: Mapping[str, IndexRange] | None = None,
     model: Mapping[str, str] | None = None,
+    check: StepCheck | None = None,
 ) -> str:
-    """The module text of `@step`.
+    """The module text of `@step`, and of `@step_check` if there is a check.
 
     `function` must take the parameters in the order of `updates`, each followed
     by its states where the update is traced, then `buffers`, then `inputs`; and
@@ -204,7 +227,7 @@ def compose_step(
         step.take(name)
     for name, value in rate_values.items():
         step.add_argument(value, "tensor<f32>", _role("input", name))
-    return step.text(model or {})
+    return step.text(model or {}, _check_text(check, inputs) if check else [])
 
 
 class _Step:
@@ -274,7 +297,7 @@ class _Step:
             f"{_attributes(update.attributes)}"
         )
 
-    def text(self, model: Mapping[str, str]) -> str:
+    def text(self, model: Mapping[str, str], further: Sequence[str]) -> str:
         keys = ", ".join(f"{string_literal(k)} = {string_literal(n)}" for k, n in model.items())
         attributes = f"train.step, train.model = {{{keys}}}" if keys else "train.step"
         opening, arrow = "  func.func @step(", "    -> ("
@@ -292,10 +315,34 @@ class _Step:
             f"    return {', '.join(v for v, _, _ in self._results)}"
             f" : {', '.join(t for _, t, _ in self._results)}",
             "  }",
+            *further,
             "}",
             *self._function.resources,
         ]
         return "\n".join(lines) + "\n"
+
+
+def _check_text(check: StepCheck, inputs: Collection[str]) -> list[str]:
+    """The lines of `@step_check`."""
+    function = check.function
+    arguments = [
+        f"{value}: {type_} {{train.role = "
+        f"{_role('input', name) if name in inputs else _role('state', '', name)}}}"
+        for value, type_, name in zip(
+            function.arguments, function.argument_types, check.arguments, strict=True
+        )
+    ]
+    results = [
+        f"{type_} {{train.role = {_role('output', complaint)}}}"
+        for type_, complaint in zip(function.result_types, check.complaints, strict=True)
+    ]
+    return [
+        f"  func.func @step_check({', '.join(arguments)})",
+        f"    -> ({', '.join(results)}) attributes {{train.step}} {{",
+        *function.body,
+        f"    return {', '.join(function.results)} : {', '.join(function.result_types)}",
+        "  }",
+    ]
 
 
 def float_literal(value: float) -> str:

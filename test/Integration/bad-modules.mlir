@@ -100,3 +100,26 @@
 // RUN: %{step} | FileCheck %s --check-prefix=MODEL
 // MODEL: error: 'train.model' has 'nothing' for 'a', which is no parameter or buffer of the step
 // MODEL: code 2
+
+// A check that is not one of the step's inputs.
+// DEFINE: %{checked} = bash %t/exit.sh sh -c "cat %S/Inputs/step.mlir %t/check.mlir > %t/edited.mlir && plait-run %t/edited.mlir --inputs=%t/data.safetensors -n 1"
+// RUN: echo 'func.func @step_check(%%a: tensor<4x7xf32> {train.role = #train.input<"x">}) -> (tensor<i1> {train.role = #train.output<"x is bad">}) attributes {train.step} { %%t = arith.constant dense<true> : tensor<i1> return %%t : tensor<i1> }' > %t/check.mlir
+// RUN: %{checked} | FileCheck %s --check-prefix=CHECK-INPUT
+// CHECK-INPUT: edited.mlir:[[#]]:23: error: @step_check takes 'x', which is no input or buffer of the step of that type
+// CHECK-INPUT: code 2
+// RUN: sed -i 's/4x7/5x8/; s/input<"x">/param<"fc1.weight">/' %t/check.mlir
+// RUN: %{checked} | FileCheck %s --check-prefix=CHECK-PARAM
+// CHECK-PARAM: error: @step_check takes 'fc1.weight', which is no input or buffer of the step of that type
+// CHECK-PARAM: code 2
+// RUN: sed -i 's/5x8/4x8/; s/param<"fc1.weight">/input<"x">/; s/tensor<i1>/tensor<1xi1>/g' %t/check.mlir
+// RUN: %{checked} | FileCheck %s --check-prefix=CHECK-RESULT
+// CHECK-RESULT: error: @step_check returns 'x is bad', which is no tensor<i1>
+// CHECK-RESULT: code 2
+// RUN: sed -i 's/tensor<1xi1>/tensor<i1>/g' %t/check.mlir
+// RUN: %{checked} | FileCheck %s --check-prefix=CHECK-FAILS
+// CHECK-FAILS: error: step 1: x is bad
+// CHECK-FAILS: code 2
+// RUN: sed -i 's/true/false/' %t/check.mlir
+// RUN: %{checked} | FileCheck %s --check-prefix=CHECK-PASSES
+// CHECK-PASSES: 1 steps
+// CHECK-PASSES: code 0

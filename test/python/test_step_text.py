@@ -10,7 +10,7 @@ from plait.step_text import (
     Update,
     compose_step,
     float_literal,
-    parse_function,
+    parse_functions,
     string_literal,
 )
 
@@ -29,7 +29,7 @@ module {
 
 def test_compose_avoids_used_names_and_renames_whole_values():
     update = Update("w", "sgd", {"lr": 0.5})
-    text = compose_step(parse_function(GRADIENTS), [update], [], ["x"])
+    text = compose_step(parse_functions(GRADIENTS)["main"], [update], [], ["x"])
     assert '"test.two"(%w_0, %x, %arg10)' in text
     assert "train.sgd ins(%0#1 : tensor<4xf32>)\n      outs(%w_0 : tensor<4xf32>)" in text
     assert "    return %0#0, %w_0.next : tensor<f32>, tensor<4xf32>\n" in text
@@ -39,26 +39,27 @@ def test_compose_avoids_used_names_and_renames_whole_values():
     ("old", "new", "message"),
     [
         ("module {", "module @m {", "start of a module"),
+        ("  }\n}", "  }\n  %x = tensor.empty() : tensor<f32>\n}", "and nothing else"),
         ("return", "yield", "ends in a return"),
         ("-> (tensor<f32>, tensor<4xf32>)", "-> (tensor<f32>)", "types of the return"),
         ("%arg1: tensor<4xf32>", "%arg1: f32", "function argument"),
-        ("    %w = tensor", "  }\n  func.func @g() {\n    %w = tensor", "one function"),
+        ("    %w = tensor", "  }\n  func.func @g() {\n    %w = tensor", "ends in a return"),
     ],
 )
 def test_refuse_other_printed_forms(old, new, message):
     assert old in GRADIENTS
     head, _, tail = GRADIENTS.partition(old)
     with pytest.raises(ValueError, match=message):
-        parse_function(head + new + tail)
+        parse_functions(head + new + tail)
 
 
 def test_refuse_two_things_of_one_name():
     with pytest.raises(ValueError, match="named 'w'"):
-        function = parse_function(
+        function = parse_functions(
             GRADIENTS.replace("return %0#0, %0#1", "return %0#0, %0#1, %0#1")
             .replace("(tensor<f32>, tensor<4xf32>) {", "(tensor<f32>, tensor<4xf32>, tensor<4xf32>) {")
             .replace(": tensor<f32>, tensor<4xf32>\n", ": tensor<f32>, tensor<4xf32>, tensor<4xf32>\n")
-        )
+        )["main"]
         compose_step(function, [Update("w", "sgd", {"lr": 0.5})], ["w"], [])
 
 

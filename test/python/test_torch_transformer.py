@@ -1,28 +1,20 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Embeddings and attention: ten steps of plait-run beside ten of torch, and the
-check of indices that torch makes in each step."""
+"""Embeddings and attention: ten steps of plait-run beside ten of torch."""
 
-import os
 import re
-import subprocess
-from contextlib import nullcontext
 
-import numpy as np
 import pytest
 from plait_run import needs_plait_run
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to export")
 pytest.importorskip("torch_mlir", reason="torch-mlir is not installed: nothing to export")
 
-from safetensors.numpy import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from training import STEPS, compare_training  # noqa: E402
 
-import plait  # noqa: E402
 from plait.torch import export_step  # noqa: E402
-from plait.torch.probe import Probed  # noqa: E402
 
 VOCABULARY, WIDTH, LENGTH, BATCH = 11, 8, 5, 2
 
@@ -226,123 +218,7 @@ def test_selection_by_index(tmp_path):
     x = torch.randn(STEPS * 2, 5, 3, generator=generator)
     place = torch.randint(0, 5, (STEPS * 2,), generator=generator)
     y = torch.randint(0, 4, (STEPS * 2,), generator=generator)
-    step = compare_training(tmp_path, Select(), nn.CrossEntropyLoss(), (x, place, y))
-    assert ranges(step) == {"x1": [0, 5], "y": [0, 4, -100]}
-
-
-# --- what values an index may have -------------------------------------------
-
-
-def ranges(step):
-    """The ranges in the text, by input."""
-    found = re.findall(
-        r'#train\.(?:input<"|state<"", ")([^"]*)">, train\.index_range = array<i64: ([^>]*)>',
-        step.module_text,
-    )
-    return {name: [int(n) for n in numbers.split(", ")] for name, numbers in found}
-
-
-def export(model, inputs, loss_fn=next_token_loss, **options):
-    return export_step(model, loss_fn, torch.optim.SGD(model.parameters()), inputs, **options)
-
-
-def test_ranges_of_tokens_and_labels():
-    assert ranges(export(GPT(), tokens(2))) == {"x": [0, VOCABULARY], "y": [0, VOCABULARY, -100]}
-
-
-class Shifted(nn.Module):
-    """An embedding of indices that a function makes from the input."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-        self.tok = nn.Embedding(VOCABULARY, 3)
-        self.register_buffer("table", torch.tensor([0, 1, 5]))
-
-    def forward(self, x):
-        return self.tok(self.function(self, x))
-
-
-def mean(y):
-    return y.square().mean()
-
-
-@pytest.mark.parametrize(
-    ("function", "expected"),
-    [
-        (lambda m, x: x[:, 1:].reshape(-1).to(torch.int32), {"x": [0, VOCABULARY]}),
-        (lambda m, x: x + 2, {"x": [-2, VOCABULARY - 2]}),
-        (lambda m, x: torch.cat([x - 1, x.flip(0)]), {"x": [1, VOCABULARY]}),
-        (lambda m, x: x.clamp(0, 4), {}),
-        (lambda m, x: x % 7, {}),
-        (lambda m, x: torch.where(x > 3, x, 0), {"x": [0, VOCABULARY]}),
-        (lambda m, x: torch.where(x == -7, 1, x) + 1, {"x": [-1, VOCABULARY - 1, -7]}),
-        (lambda m, x: (x + 1).masked_fill(x + 1 == 40, 2), {"x": [-1, VOCABULARY - 1]}),
-        (lambda m, x: x.float().argmax(1), {}),
-        (lambda m, x: m.table, {"table": [0, VOCABULARY]}),
-    ],
-)
-def test_range_through(function, expected):
-    x = tokens(2)[0] % 5 + 2
-    assert ranges(export(Shifted(function), [x], mean, num_targets=0)) == expected
-
-
-@pytest.mark.parametrize(
-    "function",
-    [lambda m, x: x * 2 % 5 * 2, lambda m, x: x // 2, lambda m, x: x.float().square().long() % 2 * 2],
-)
-def test_refuse_index_of_unknown_range(function):
-    x = tokens(2)[0] % 4
-    with pytest.raises(plait.UnsupportedError, match=r"aten.embedding.default in Embedding 'tok'.*\[0, 11\)"):
-        export(Shifted(function), [x], mean, num_targets=0)
-
-
-def test_refuse_index_from_a_buffer_that_changes():
-    class Counting(Shifted):
-        def forward(self, x):
-            self.table += 1
-            return self.tok(self.table)
-
-    with pytest.raises(plait.UnsupportedError, match="Embedding 'tok' has an index that may be outside"):
-        export(Counting(None), tokens(2)[:1], mean, num_targets=0)
-
-
-def test_refuse_index_that_no_value_satisfies():
-    def function(model, x):
-        return torch.cat([x - 20, x])
-
-    model = Shifted(function)
-    with pytest.raises(plait.UnsupportedError, match="index 'x' is used in ways that no value satisfies"):
-        # The eager run would refuse any example first.
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("plait.torch.probed", lambda loss, trained, *_: nullcontext(Probed({*trained}, {})))
-            export(model, tokens(2)[:1], mean, num_targets=0)
-
-
-@needs_plait_run
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("x", VOCABULARY, r"'x': element 3 is 11, which is outside \[0, 11\)"),
-        ("x", -1, r"'x': element 3 is -1, which is outside \[0, 11\)"),
-        ("y", VOCABULARY, r"'y': element 3 is 11, which is outside \[0, 11\) and not -100"),
-    ],
-)
-def test_bad_index_is_an_error_before_the_first_step(tmp_path, name, value, message):
-    data = dict(zip("xy", tokens(2 * BATCH)))
-    step = export(GPT(), [v[:BATCH] for v in data.values()])
-    data = {n: v.numpy() for n, v in data.items()}
-    data[name][0, 3] = value
-    step.save(tmp_path)
-    save_file(data, tmp_path / "data.safetensors")
-    command = [os.environ["PLAIT_RUN"], tmp_path / "step.mlir", "--steps=2"]
-    command += [f"--inputs={tmp_path / n}.safetensors" for n in ("state", "data")]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 2 and re.search(message, run.stderr), run.stderr
-    # torch's answer to the same.
-    x, y = (torch.from_numpy(np.array(v)) for v in data.values())
-    with pytest.raises(IndexError):
-        next_token_loss(GPT()(x), y)
+    compare_training(tmp_path, Select(), nn.CrossEntropyLoss(), (x, place, y))
 
 
 @needs_plait_run

@@ -160,7 +160,7 @@ int Training::evaluate() {
 int Training::runStep(Progress &progress) {
   auto start = std::chrono::steady_clock::now();
   if (auto status = session.step(feed); !status)
-    return fail(options, status.message(), kInternal);
+    return fail(options, status.message());
   trace.ms.push_back(std::chrono::duration<double, std::milli>(
                          std::chrono::steady_clock::now() - start)
                          .count());

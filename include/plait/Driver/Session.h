@@ -58,11 +58,15 @@ public:
   /// Copies parameters, states and buffers in, and forgets what is pending.
   runtime::Status load(const Tensors &tensors);
 
-  /// Runs a step on the inputs that `feed` gives.
+  /// Runs a step on the inputs that `feed` gives. Fails as check() does.
   runtime::Status step(runtime::DataFeed &feed);
 
+  /// What the module's `@<step>_check`, if there is one, has against a step on
+  /// these inputs: an index that is computed from them is out of range.
+  runtime::Status check(llvm::ArrayRef<const void *> inputs);
+
   /// Runs a step on the caller's tensors, dense and row-major, one for each
-  /// input in the order of signature().
+  /// input in the order of signature(). They have passed check().
   runtime::Status step(llvm::ArrayRef<const void *> inputs);
 
   /// Applies pending updates; nothing where there are none.
@@ -129,7 +133,8 @@ private:
   std::string name;
   unsigned threads = 0;
   StepSignature plain, evalPlain;
-  /// The functions of the schedule, by suffix: "", "_first", "_flush", "eval".
+  /// The functions of the schedule, by suffix: "", "_first", "_flush"; "_check",
+  /// and "eval".
   std::map<std::string, Function> functions;
   std::shared_ptr<SessionMemory> memory;
   std::unique_ptr<Jit> jit;

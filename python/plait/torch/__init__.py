@@ -8,7 +8,7 @@ import numpy as np
 
 from plait.errors import UnsupportedError
 from plait.exported import ExportedStep
-from plait.step_text import TracedUpdate, Update, compose_step, own_name, parse_function
+from plait.step_text import Function, StepCheck, TracedUpdate, Update, compose_step, own_name, parse_functions
 
 try:
     import torch
@@ -124,7 +124,7 @@ def export_step(
     rates = _rates(optimizer, trained, taken) if lr_input else {}
     named = has_named_op(optimizer)
     states = None if named else initial_states(optimizer, trained)
-    function = _lowered(
+    functions = _lowered(
         gradients, optimizer, trained, rest, values, clipping, states, rates, accumulation_steps
     )
     updates = _updates(optimizer, trained, states, {g: name for g, (name, _) in rates.items()})
@@ -134,8 +134,13 @@ def export_step(
     fresh = [*inputs, *([] if named else lrs)]
     tied = ties(loss)
     keys = _model_keys(model, {*map(public, trained), *buffer_names}, tied)
+    check = None
+    if gradients.check:
+        arguments = [public(name) for name in (*trained, *rest, *values)]
+        taken_by_check = [arguments[i] for i in gradients.check.arguments]
+        check = StepCheck(functions["check"], taken_by_check, gradients.check.complaints)
     text = compose_step(
-        parse_function(function), updates, buffer_names, fresh, gradients.ranges, keys
+        functions["main"], updates, buffer_names, fresh, gradients.ranges, keys, check
     )
     carried = _carried(optimizer, trained, states)
     carried |= {public(name): _array(value) for name, value in rest.items()}
@@ -162,9 +167,12 @@ def _lowered(
     states: States | None,
     rates: Mapping[int, tuple[str, float]],
     repeats: int,
-) -> str:
-    """The text of the whole step as one function."""
-    graphs = {"gradients": gradients.graph}
+) -> dict[str, Function]:
+    """The whole step as one function, `main`, beside `check` if there is one."""
+    graphs, entries = {"gradients": gradients.graph}, ["main"]
+    if gradients.check:
+        graphs["check"] = gradients.check.graph
+        entries.append("check")
     if clipping:
         graphs["clip"] = clipping.trace(list(trained.values()))
     owned = None
@@ -183,7 +191,7 @@ def _lowered(
         clips=bool(clipping),
         repeats=repeats,
     )
-    return lower(graphs, [plan.text()])
+    return parse_functions(lower(graphs, [plan.text()], entries))
 
 
 def _rates(

@@ -25,7 +25,8 @@ from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
 from plait.torch.assemble import UNSIGNED
 from plait.torch.constants import check_constants, functional
-from plait.torch.indices import Wrapping, index_ranges, may_be_negative
+from plait.torch.index_check import Check, trace_check
+from plait.torch.indices import Wrapping, index_uses, may_be_negative
 from plait.torch.modules import marked
 from plait.torch.probe import called
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
@@ -79,11 +80,13 @@ class Gradients:
             which was added.
         ranges: what the values of integer inputs and buffers may be, where they
             are used as indices; by public name.
+        check: of the indices that are computed, if any.
     """
 
     graph: GraphModule
     random: bool = False
     ranges: dict[str, IndexRange] = field(default_factory=dict)
+    check: Check | None = None
 
 
 def trace_gradients(
@@ -137,12 +140,19 @@ def trace_gradients(
     with _traceable(loss):
         graph = trace(functional(graph, function), arguments)
     names = [*trained, *carried, *([RNG] if random else []), *inputs]
-    integers = _integers(graph, [public(name) for name in names], fresh)
-    ranges = index_ranges(graph, integers)
-    wrapping = Wrapping(graph, may_be_negative(graph, integers))
+    fixed = _fixed(graph, fresh)
+    integers = _integers(graph, fixed, [public(name) for name in names])
+    ranges, uses = index_uses(graph, integers)
+    negative = may_be_negative(graph, integers)
+    wrapping, check = Wrapping(graph, [node.name for node in negative]), None
     with _traceable(loss):
+        if uses:
+            # The parameters come first; they are never known, as their updates may wait.
+            known = set(range(len(trained), len(names)))
+            known &= known if divisor == 1 else {*fixed}
+            check = trace_check(graph, uses, negative, arguments, known, fresh, divisor)
         graph = trace(wrapping.run, arguments, decompositions())
-    return Gradients(graph, random, ranges)
+    return Gradients(graph, random, ranges, check)
 
 
 def _run(graph: GraphModule, *arguments: Tensor) -> Any:
@@ -162,19 +172,24 @@ def _with_draws(position: int) -> Callable[..., Any]:
     return run
 
 
-def _integers(graph: GraphModule, names: Sequence[str], fresh: int) -> dict[Node, str]:
-    """The integer arguments that keep their value during a run: inputs, which
-    begin at `fresh`, and buffers that no step changes."""
+def _fixed(graph: GraphModule, fresh: int) -> list[int]:
+    """The arguments that keep their value during a run: inputs, which begin at
+    `fresh`, and buffers that no step changes."""
     (output,) = graph.graph.find_nodes(op="output")
     nexts = output.args[0][1:]
-    found = {}
-    for i, node in enumerate(graph.graph.find_nodes(op="placeholder")):
-        value = node.meta["val"]
-        if value.is_floating_point() or value.dtype in (torch.bool, *UNSIGNED):
-            continue
-        if i >= fresh or _same(nexts[i], node):
-            found[node] = names[i]
-    return found
+    placeholders = graph.graph.find_nodes(op="placeholder")
+    return [i for i, node in enumerate(placeholders) if i >= fresh or _same(nexts[i], node)]
+
+
+def _integers(graph: GraphModule, fixed: Sequence[int], names: Sequence[str]) -> dict[Node, str]:
+    """Those of the arguments `fixed` that can be an index."""
+    placeholders = graph.graph.find_nodes(op="placeholder")
+    types = {i: placeholders[i].meta["val"].dtype for i in fixed}
+    return {
+        placeholders[i]: names[i]
+        for i, dtype in types.items()
+        if not dtype.is_floating_point and dtype not in (torch.bool, *UNSIGNED)
+    }
 
 
 def _same(node: Any, other: Node) -> bool:

@@ -1,18 +1,17 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What values the integer arguments of a step may have.
+"""What is used as an index in a step, and how it is checked before the step runs.
 
 torch checks each index when it uses it; a compiled step has no way to report an
-error, and reads or writes elsewhere instead. So every index in the trace is
-followed back: to an argument of the step, whose range then goes into the text
-and is checked before the step runs; or to values that are known now. An index
-that comes from anything else is refused.
-
-A whole argument is checked, even if only a part of it is an index.
+error, and reads or writes elsewhere instead. So each index in the trace is
+followed back. Either its values are known to be in range; or it is an argument
+of the step as it is, whose range goes into the text; or it is computed, and a
+second function, the check, computes it as well and says whether it is in range.
+So what torch accepts is accepted, and nothing else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,30 +22,6 @@ from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
 from plait.torch.modules import where
 
-aten = torch.ops.aten
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Values of an argument, times sign, plus a number; but for those of the
-    argument that were replaced."""
-
-    argument: str
-    sign: int = 1
-    added: int = 0
-    replaced: frozenset[int] = frozenset()
-
-    def back(self, value: int) -> int:
-        """The argument's value that gives `value`."""
-        return self.sign * (value - self.added)
-
-    def allowing(self, allowed: IndexRange) -> IndexRange:
-        """What the argument's values may be, if these must be `allowed`."""
-        ends = sorted((self.back(allowed.low), self.back(allowed.high - 1)))
-        low, high = ends[0], ends[1] + 1
-        others = {self.back(other) for other in allowed.others} | self.replaced
-        return IndexRange(low, high, tuple(sorted(v for v in others if not low <= v < high)))
-
 
 @dataclass(frozen=True)
 class _Bounds:
@@ -56,14 +31,19 @@ class _Bounds:
     high: int
 
 
-_Origins = frozenset[_Source | _Bounds]
+#: Arguments, by name, all of whose elements are among the values, or bounds.
+_Origins = frozenset[str | _Bounds]
 
-#: Ops whose result has elements of their first operand, and no others.
+#: Ops whose result has all elements of their first operand, and no others.
 _MOVES = frozenset(
-    "view _unsafe_view reshape clone alias detach slice select unsqueeze squeeze expand permute"
-    " transpose t lift_fresh_copy index index_select gather flip roll repeat diagonal split"
-    " unbind split_with_sizes as_strided _to_copy".split()
+    "view _unsafe_view reshape clone alias detach unsqueeze squeeze expand permute transpose t"
+    " lift_fresh_copy flip roll repeat".split()
 )
+
+#: Ops whose result has elements of their first operand: all if it is as large...
+_PARTS = frozenset("slice select diagonal split unbind split_with_sizes".split())
+#: ... or maybe not even then.
+_CHOICES = frozenset("index index_select gather as_strided".split())
 
 #: Ops whose result, or second result, is the place of something along a
 #: dimension; of the latter, which argument that dimension is.
@@ -79,49 +59,66 @@ _UNFOLLOWED = frozenset(
 )
 
 
-def index_ranges(graph: GraphModule, arguments: Mapping[Node, str]) -> dict[str, IndexRange]:
-    """The range of each argument that is used as an index or label.
+@dataclass(frozen=True)
+class Use:
+    """An index that has to be computed to be checked.
+
+    Attributes:
+        node: the op that uses it.
+        index: what computes it.
+        allowed: what it may be.
+    """
+
+    node: Node
+    index: Node
+    allowed: IndexRange
+
+    @property
+    def complaint(self) -> str:
+        allowed = self.allowed
+        others = "".join(f" and not {other}" for other in allowed.others)
+        return f"{where(self.node)} has an index outside [{allowed.low}, {allowed.high}){others}"
+
+
+def index_uses(
+    graph: GraphModule, arguments: Mapping[Node, str]
+) -> tuple[dict[str, IndexRange], list[Use]]:
+    """The range of each argument that is itself an index or label, and the
+    indices that are computed.
 
     Args:
-        graph: functional; what its placeholders outside `arguments` hold is
-            not known.
+        graph: functional.
+        arguments: the integer arguments that no step changes.
 
     Raises:
-        UnsupportedError: an index that comes from elsewhere, or an argument
-            that no value would satisfy.
+        UnsupportedError: an op selects by a mask or in a way that is not followed,
+            or no value of an argument would satisfy its uses.
     """
-    follow, ranges = _Follow(arguments), {}
+    follow, ranges, computed = _Follow(arguments), {}, {}
     for node in graph.graph.nodes:
-        if _name(node) in _UNFOLLOWED:
+        if name_of(node) in _UNFOLLOWED:
             raise UnsupportedError(f"{where(node)} chooses by index in a way that is not checked")
-        for index, allowed in _uses(node):
-            for origin in follow.origins(index):
-                if isinstance(origin, _Source):
-                    own = origin.allowing(allowed)
-                    old = ranges.get(origin.argument)
-                    ranges[origin.argument] = own.meet(old) if old else own
-                elif not allowed.contains(origin.low, origin.high):
-                    raise UnsupportedError(_unchecked(node, allowed))
-            if not follow.origins(index):
-                raise UnsupportedError(_unchecked(node, allowed))
+        for index, allowed in uses_of(node):
+            if index.meta["val"].dtype in (torch.bool, torch.uint8):
+                raise UnsupportedError(f"{where(node)} selects by a mask: use torch.where")
+            origins = follow.origins(index)
+            bounds = [o for o in origins if isinstance(o, _Bounds)]
+            if not origins or not all(allowed.contains(o.low, o.high) for o in bounds):
+                computed.setdefault((index, allowed), Use(node, index, allowed))
+                continue
+            for name in origins.difference(bounds):
+                ranges[name] = ranges.get(name, allowed).meet(allowed)
     for name, allowed in ranges.items():
         if allowed.low >= allowed.high:
             raise UnsupportedError(f"the index '{name}' is used in ways that no value satisfies")
-    return ranges
-
-
-def _unchecked(node: Node, allowed: IndexRange) -> str:
-    return (
-        f"{where(node)} has an index that may be outside [{allowed.low}, {allowed.high}):"
-        " it must come from an input or buffer by views, or adding a number, or be clamped"
-    )
+    return ranges, list(computed.values())
 
 
 def may_be_negative(graph: GraphModule, arguments: Mapping[Node, str]) -> set[Node]:
     """The index operands of aten.index and index_put that torch would wrap."""
     follow, found = _Follow(arguments), set()
     for node in graph.graph.nodes:
-        for index, allowed in _uses(node):
+        for index, allowed in uses_of(node):
             if allowed.low < 0 and not follow.is_natural(index):
                 found.add(index)
     return found
@@ -130,12 +127,12 @@ def may_be_negative(graph: GraphModule, arguments: Mapping[Node, str]) -> set[No
 class Wrapping(Interpreter):
     """Runs a graph with negative indices made positive, as torch reads them."""
 
-    def __init__(self, graph: GraphModule, wrapped: set[Node]) -> None:
+    def __init__(self, graph: GraphModule, wrapped: Iterable[str]) -> None:
         super().__init__(graph)
-        self._wrapped = {node.name for node in wrapped}
+        self._wrapped = frozenset(wrapped)
 
     def run_node(self, node: Node) -> Any:
-        if _name(node) not in ("index", "index_put") or not self._wrapped:
+        if name_of(node) not in ("index", "index_put") or not self._wrapped:
             return super().run_node(node)
         (x, indices, *rest), options = self.fetch_args_kwargs_from_env(node)
         kept = []
@@ -147,7 +144,7 @@ class Wrapping(Interpreter):
             return node.target(x, kept, *rest, **options)
 
 
-def _name(node: Node) -> str | None:
+def name_of(node: Node) -> str | None:
     """The op without its overload, functional or in place."""
     packet = getattr(node.target, "overloadpacket", None)
     return packet and packet.__name__
@@ -157,9 +154,21 @@ def _shape(node: Node) -> torch.Size:
     return node.meta["val"].shape
 
 
-def _uses(node: Node) -> Iterable[tuple[Node, IndexRange]]:
+def _extent(node: Node, dim: int | None) -> int:
+    """How many places there are along a dimension, or in all."""
+    shape = _shape(node)
+    return shape[dim] if dim is not None and shape else shape.numel()
+
+
+def uses_of(node: Node) -> Iterable[tuple[Node, IndexRange]]:
     """The operands that are indices, and what they may be."""
-    name, args = _name(node), node.args
+    for index, allowed in _operands(node):
+        if _shape(index).numel():
+            yield index, allowed
+
+
+def _operands(node: Node) -> Iterable[tuple[Node, IndexRange]]:
+    name, args = name_of(node), node.args
     if name == "embedding":
         yield args[1], IndexRange(0, _shape(args[0])[0])
     elif name == "embedding_dense_backward":
@@ -170,8 +179,7 @@ def _uses(node: Node) -> Iterable[tuple[Node, IndexRange]]:
             if index is not None:
                 yield index, IndexRange(lowest * size, size)
     elif name in ("gather", "index_select", "index_add", "scatter", "scatter_add"):
-        shape = _shape(args[0])
-        yield args[2], IndexRange(0, shape[args[1]] if shape else 1)
+        yield args[2], IndexRange(0, _extent(args[0], args[1]))
     elif name in ("nll_loss_forward", "nll_loss2d_forward"):
         shape = _shape(args[0])
         yield args[1], IndexRange(0, shape[1 if len(shape) > 1 else 0], (args[4],))
@@ -182,16 +190,16 @@ class _Follow:
 
     def __init__(self, arguments: Mapping[Node, str]) -> None:
         self._found: dict[Node, _Origins] = {
-            node: frozenset({_Source(name)}) for node, name in arguments.items()
+            node: frozenset({name}) for node, name in arguments.items()
         }
         self._values: dict[Node, Any] = {}
 
     def is_natural(self, index: Node) -> bool:
         origins = self.origins(index)
-        return all(isinstance(o, _Bounds) and o.low >= 0 for o in origins)
+        return bool(origins) and all(isinstance(o, _Bounds) and o.low >= 0 for o in origins)
 
     def origins(self, node: Node) -> _Origins:
-        """Where the values may come from; nothing if that is not known."""
+        """Where the values come from; nothing if that is not known."""
         if node not in self._found:
             self._found[node] = self._compute(node)
         return self._found[node]
@@ -202,68 +210,45 @@ class _Follow:
             return frozenset({_Bounds(int(value.min()), int(value.max()) + 1)})
         if node.op != "call_function" or not node.args:
             return frozenset()
-        name, args = _name(node), node.args
-        if name in _MOVES and _is_integer(args[0]):
+        name, args = name_of(node), node.args
+        if name == "_to_copy":
+            return self.origins(args[0]) if _keeps_values(node) else frozenset()
+        if name in _MOVES:
             return self.origins(args[0])
-        if name == "neg":
-            return self._linear(args[0], -1, 0)
-        if name in ("add", "sub", "rsub") and isinstance(args[1], int) and len(args) == 2:
-            added = -args[1] if name == "sub" else args[1]
-            return self._linear(args[0], -1 if name == "rsub" else 1, added)
+        if name in _PARTS and isinstance(node.meta["val"], Tensor):
+            whole = _shape(node).numel() == _shape(args[0]).numel()
+            return self.origins(args[0]) if whole else self._bounds_of([args[0]])
+        if name in _CHOICES:
+            return self._bounds_of([args[0]])
         if name in ("cat", "stack"):
             return self._union(args[0])
         if name == "masked_fill":
-            return self._chosen(args[1], args[2], args[0])
+            return self._bounds_of([args[0], args[2]])
         if name == "where" and len(args) == 3:
-            return self._chosen(*args)
+            return self._bounds_of(args[1:])
         return self._bounds(node, name)
-
-    def _chosen(self, condition: Node, yes: Any, no: Any) -> _Origins:
-        """The values of `yes` where the condition holds, of `no` elsewhere."""
-        kept, replaced = [yes, no], None
-        if _name(condition) == "eq" and condition.args[0] is no:
-            kept, replaced = [yes], no
-        elif _name(condition) == "ne" and condition.args[0] is yes:
-            kept, replaced = [no], yes
-        if replaced is None or not isinstance(condition.args[1], int):
-            return self._union([yes, no])
-        rest = frozenset(
-            replace(o, replaced=o.replaced | {o.back(condition.args[1])})
-            if isinstance(o, _Source)
-            else o
-            for o in self.origins(replaced)
-        )
-        others = self._union(kept)
-        return rest | others if rest and others else frozenset()
 
     def _bounds(self, node: Node, name: str | None) -> _Origins:
         args = node.args
-        if name == "clamp" and all(isinstance(a, int) for a in args[1:3]) and len(args) == 3:
-            return frozenset({_Bounds(args[1], args[2] + 1)})
+        if name == "clamp" and len(args) == 3 and all(isinstance(a, int) for a in args[1:]):
+            return frozenset({_Bounds(min(args[1:]), args[2] + 1)})
         if name == "remainder" and isinstance(args[1], int) and args[1] > 0:
             return frozenset({_Bounds(0, args[1])})
         if name in _PLACES:
-            shape = _shape(args[0])
-            size = shape.numel() if len(args) < 2 or args[1] is None else shape[args[1]]
-            return frozenset({_Bounds(0, size)})
+            return frozenset({_Bounds(0, _extent(args[0], args[1] if len(args) > 1 else None))})
         # A second result; the node itself is the choice among results.
         if name is None and len(args) == 2 and args[1] == 1 and isinstance(args[0], Node):
-            place, source = _PLACES_SECOND.get(_name(args[0])), args[0].args
+            place, source = _PLACES_SECOND.get(name_of(args[0])), args[0].args
             if place is not None:
                 dim = source[place] if len(source) > place else -1
-                return frozenset({_Bounds(0, _shape(source[0])[dim])})
+                return frozenset({_Bounds(0, _extent(source[0], dim))})
         return frozenset()
 
-    def _linear(self, node: Any, sign: int, added: int) -> _Origins:
-        """The values of a node, times sign, plus a number."""
-        found = set()
-        for o in self.origins(node):
-            if isinstance(o, _Source):
-                found.add(replace(o, sign=sign * o.sign, added=sign * o.added + added))
-            else:
-                ends = sorted((sign * o.low + added, sign * (o.high - 1) + added))
-                found.add(_Bounds(ends[0], ends[1] + 1))
-        return frozenset(found)
+    def _bounds_of(self, nodes: Sequence[Any]) -> _Origins:
+        """Where some elements come from, if all are in known bounds: of an argument
+        it would say too much."""
+        origins = self._union(nodes)
+        return origins if all(isinstance(o, _Bounds) for o in origins) else frozenset()
 
     def _union(self, nodes: Sequence[Any]) -> _Origins:
         parts = [
@@ -291,6 +276,10 @@ class _Follow:
         return node.target(*args, **kwargs)
 
 
-def _is_integer(node: Any) -> bool:
-    value = node.meta.get("val") if isinstance(node, Node) else None
-    return isinstance(value, Tensor) and not value.is_floating_point()
+def _keeps_values(node: Node) -> bool:
+    """Whether a conversion is one of integers to a type that has them all."""
+    types = [n.meta["val"].dtype for n in (node.args[0], node)]
+    if any(t.is_floating_point or t.is_complex or t == torch.bool for t in types):
+        return False
+    before, after = map(torch.iinfo, types)
+    return after.min <= before.min and before.max <= after.max

@@ -1,12 +1,12 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Lower traced graphs to the text of one function in linalg on tensors.
+"""Lower traced graphs to text in linalg on tensors.
 
 torch-mlir lowers the graphs (backend.py); texts may call them, and all is
 inlined. Only ops that upstream MLIR knows are let through.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from torch.fx import GraphModule
@@ -23,13 +23,17 @@ DIALECTS = frozenset({"arith", "builtin", "func", "linalg", "math", "scf", "tens
 _WRITERS = frozenset(("tensor.insert_slice", "scf.for"))
 
 
-def lower(graphs: Mapping[str, GraphModule], texts: Sequence[str] = (), entry: str = "main") -> str:
-    """The text of a module with one function.
+def lower(
+    graphs: Mapping[str, GraphModule],
+    texts: Sequence[str] = (),
+    entries: Collection[str] = ("main",),
+) -> str:
+    """The text of a module with these functions.
 
     Args:
         graphs: by the name of the function that each becomes.
         texts: modules whose functions call those, which they declare.
-        entry: the function that is left; all others are inlined into it.
+        entries: the functions that are left; all others are inlined into them.
 
     Raises:
         UnsupportedError: an op has no lowering to upstream dialects.
@@ -56,7 +60,7 @@ def lower(graphs: Mapping[str, GraphModule], texts: Sequence[str] = (), entry: s
             _append(program, ir.Module.parse(text))
         _erase_assertions(program)
         for function in program.body.operations:
-            if function.attributes["sym_name"].value != entry:
+            if function.attributes["sym_name"].value not in entries:
                 function.attributes["sym_visibility"] = ir.StringAttr.get("private")
         pipeline = PassManager.parse("builtin.module(inline,symbol-dce,canonicalize,cse)")
         pipeline.run(program.operation)
