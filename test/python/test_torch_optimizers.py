@@ -17,6 +17,7 @@ from training import STEPS, compare_training, train  # noqa: E402
 
 import plait  # noqa: E402
 from plait.torch import export_step  # noqa: E402
+from plait.torch.clipping import Clipping  # noqa: E402
 
 BATCH = 4
 
@@ -250,6 +251,11 @@ def clipped(by):
     return reference
 
 
+def both_clips(model, norm, value):
+    nn.utils.clip_grad_norm_(model.parameters(), norm)
+    nn.utils.clip_grad_value_(model.parameters(), value)
+
+
 CLIPS = {
     # Some steps have a norm above 1.2, some below.
     "norm": (dict(clip_grad_norm=1.2), lambda m: nn.utils.clip_grad_norm_(m.parameters(), 1.2)),
@@ -261,6 +267,10 @@ CLIPS = {
     "norm 1": (
         dict(clip_grad_norm=2.0, clip_norm_type=1.0),
         lambda m: nn.utils.clip_grad_norm_(m.parameters(), 2.0, 1.0)),
+    # The other order would give other gradients: most steps have values above the
+    # bound before the norm is clipped, and after it.
+    "norm, then value": (
+        dict(clip_grad_value=0.05, clip_grad_norm=0.6), lambda m: both_clips(m, 0.6, 0.05)),
     "value": (
         dict(clip_grad_value=0.05), lambda m: nn.utils.clip_grad_value_(m.parameters(), 0.05)),
 }  # fmt: skip
@@ -276,6 +286,20 @@ def test_clipping(tmp_path, kind, schedule):
         tmp_path, mlp(), nn.CrossEntropyLoss(), (x * 3, y),
         reference=clipped(by), schedule=schedule, **options,
     )  # fmt: skip
+
+
+def test_the_norm_is_clipped_before_the_values():
+    one, two = mlp(), mlp()
+    for i, (p, q) in enumerate(zip(one.parameters(), two.parameters())):
+        p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(i))
+        q.grad = p.grad.clone()
+    found = Clipping(norm=0.6, value=0.05).apply([p.grad for p in one.parameters()])
+    both_clips(one, 0.6, 0.05)
+    for grad, p in zip(found, one.parameters()):
+        torch.testing.assert_close(grad, p.grad, rtol=1e-6, atol=0)
+    nn.utils.clip_grad_value_(two.parameters(), 0.05)
+    nn.utils.clip_grad_norm_(two.parameters(), 0.6)
+    assert any((grad - p.grad).abs().max() > 0.01 for grad, p in zip(found, two.parameters()))
 
 
 @needs_plait_run
@@ -294,7 +318,6 @@ def test_wrong_options():
     model = mlp()
     optimizer = torch.optim.SGD(model.parameters())
     for options, message in [
-        (dict(clip_grad_norm=1.0, clip_grad_value=1.0), "exclude each other"),
         (dict(clip_grad_norm=-1.0), "clip_grad_norm must not be negative"),
         (dict(clip_grad_value=float("nan")), "clip_grad_value must not be negative"),
         (dict(clip_grad_norm=1.0, clip_norm_type=0.0), "clip_norm_type must be positive"),

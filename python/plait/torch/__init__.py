@@ -88,7 +88,8 @@ def export_step(
         clip_grad_norm: clip_grad_norm_'s `max_norm`, over the gradients of all
             parameters that the step trains.
         clip_norm_type: clip_grad_norm_'s `norm_type`.
-        clip_grad_value: clip_grad_value_'s `clip_value`.
+        clip_grad_value: clip_grad_value_'s `clip_value`; beside clip_grad_norm it
+            comes second, whatever the order of the arguments.
         accumulation_steps: how many micro-batches go into one update. The
             example inputs are one of them; the step takes that many behind one
             another, along the first dimension of each input (a scalar is the

@@ -14,7 +14,8 @@ from plait.torch.tracing import decompositions, trace
 
 @dataclass(frozen=True)
 class Clipping:
-    """What to do to the gradients before the optimizer sees them.
+    """What to do to the gradients before the optimizer sees them; of both, the
+    norm is clipped first, then each value.
 
     Attributes:
         norm: clip_grad_norm_'s max_norm, over all trained parameters.
@@ -27,8 +28,6 @@ class Clipping:
     value: float | None = None
 
     def __post_init__(self) -> None:
-        if self.norm is not None and self.value is not None:
-            raise ValueError("clip_grad_norm and clip_grad_value exclude each other")
         for name, number in (("norm", self.norm), ("value", self.value)):
             if number is not None and not number >= 0:
                 raise ValueError(f"clip_grad_{name} must not be negative, got {number}")
@@ -40,12 +39,17 @@ class Clipping:
 
     def apply(self, grads: Sequence[Tensor]) -> list[Tensor]:
         """The clipped gradients."""
+        if self.norm is not None:
+            grads = self._to_norm(grads, self.norm)
         if self.value is not None:
-            return [grad.clamp(-self.value, self.value) for grad in grads]
+            grads = [grad.clamp(-self.value, self.value) for grad in grads]
+        return list(grads)
+
+    def _to_norm(self, grads: Sequence[Tensor], bound: float) -> list[Tensor]:
         norms = torch.stack([torch.linalg.vector_norm(grad, self.norm_type) for grad in grads])
         total = torch.linalg.vector_norm(norms, self.norm_type)
         # 1e-6 as in torch: the clipped norm stays below the bound.
-        factor = (self.norm / (total + 1e-6)).clamp(max=1.0)
+        factor = (bound / (total + 1e-6)).clamp(max=1.0)
         return [grad * factor for grad in grads]
 
     def trace(self, trained: Sequence[Tensor]) -> GraphModule:
