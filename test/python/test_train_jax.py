@@ -105,6 +105,18 @@ def test_learning_rate_as_an_input(tmp_path, schedule):
     assert exported.inputs["lr"].shape == ()
 
 
+def test_weight_decay_by_hand(tmp_path, schedule):
+    loss_fn, params, data = mlp()
+
+    def step(params, x, y, lr):
+        loss, grads = jax.value_and_grad(loss_fn)(params, x, y)
+        return loss, jax.tree.map(lambda p, g: p * (1 - lr * 0.1) - lr * g, params, grads)
+
+    rates = jnp.linspace(0.1, 0.01, STEPS)
+    exported = compare_steps(tmp_path, step, (params,), (*data, rates), 0.05, schedule)
+    assert {*exported.tensors} == {"fc1.b", "fc1.w", "fc2.b", "fc2.w"}
+
+
 def test_a_copy_of_the_old_parameters(tmp_path, schedule):
     # The next value of `old` is the old value of what is overwritten.
     loss_fn, params, data = mlp()

@@ -161,6 +161,12 @@ class _Origins:
     def __init__(self, traced: Any, taken: Sequence[Tree], returned: Sequence[Tree]) -> None:
         self._traced, self._returned = traced, returned
         self._owners = [tree.key for tree in taken for _ in tree.leaves]
+        self._examples = [lambda value=value: value for value in traced.jaxpr.consts]
+        self._examples += [
+            lambda name=leaf_name(tree, leaf), value=leaf.value: to_boundary(name, value)
+            for tree in taken
+            for leaf in tree.leaves
+        ]
         self._first: dict[tuple[str, Hashable], int] = {}
         for side, trees in (("in", taken), ("out", returned)):
             at = 0
@@ -181,7 +187,7 @@ class _Origins:
     def leaf(self, argument: Tree, result: Tree, leaf: int, terms_only: bool) -> bool:
         """The same of one leaf; as a term if `terms_only`."""
         out = self._first["out", result.key] + leaf
-        found = sources(self._traced.jaxpr.jaxpr, out, terms_only)
+        found = sources(self._traced.jaxpr.jaxpr, out, terms_only, self._examples)
         return self._first["in", argument.key] + leaf in found
 
 
@@ -206,7 +212,8 @@ def _check_updates(
         if not any(origins.leaf(taken[index], results[key], leaf, True) for leaf in leaves):
             raise ValueError(
                 f"result {key!r} has the structure of the parameters in argument {index}"
-                f" '{taken[index].name}', but none of them is the old parameter plus something."
+                f" '{taken[index].name}', but none of them is the old parameter, or nearly that,"
+                " plus something."
                 " Does the step return gradients? It must return the parameters after the update"
                 " (optax.apply_updates). If these are the next values, say"
                 f" carry={{{index}: {key!r}}}"
