@@ -175,10 +175,14 @@ Session::create(ModuleOp module, const SessionOptions &options,
   return session;
 }
 
-/// Outputs of different functions may share a name, but not a buffer.
+/// Outputs of different functions may share a name, but not a buffer; nor do an
+/// input and an output of one function.
 static std::string keyOf(const StepSignature &signature, const Slot &slot) {
-  bool own = slot.kind == Kind::Output || slot.kind == Kind::Input;
-  return own ? signature.function + "/" + slot.name : slot.name;
+  if (slot.kind == Kind::Output)
+    return signature.function + "/" + slot.name;
+  if (slot.kind == Kind::Input)
+    return signature.function + "<" + slot.name;
+  return slot.name;
 }
 
 Status Session::allocate() {

@@ -12,6 +12,7 @@
 #include "plait/Driver/StepSignature.h"
 
 #include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace plait;
@@ -83,8 +84,17 @@ static std::pair<Kind, std::string> classifyArg(Attribute role, unsigned i) {
 FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
   StepSignature signature;
   signature.function = SymbolTable::getSymbolName(step).str();
+  llvm::StringSet<> names;
   for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i) {
     auto [kind, name] = classifyArg(getArgRole(step, i), i);
+    // Roles differ, but one file has them all by these names.
+    if (!names.insert(name).second)
+      return emitError(step.getArgument(i).getLoc())
+             << "two arguments of @" << signature.function << " are called '"
+             << name
+             << "' (the state s of a parameter p is state.p.s, what waits for "
+                "its update pending.p.in0, and an argument without a role arg"
+             << i << ")";
     auto slot = makeSlot(step.getArgument(i).getLoc(), kind, name,
                          step.getArgumentTypes()[i]);
     if (failed(slot))

@@ -14,7 +14,8 @@ class ExportedStep:
     """A training step outside the framework it came from.
 
     Attributes:
-        module_text: an MLIR module with one function, `@step`.
+        module_text: an MLIR module with the function `@step`, and `@step_check` if
+            there are indices that are computed.
         tensors: everything the step carries from one run to the next, in the
             order of its arguments: a parameter or buffer under its name in
             `model.state_dict()`, the state `s` of parameter `p` under

@@ -101,6 +101,20 @@
 // MODEL: error: 'train.model' has 'nothing' for 'a', which is no parameter or buffer of the step
 // MODEL: code 2
 
+// Two tensors of one name would be one buffer, or one read for the other.
+// RUN: sed 's/fc2.weight/state.fc1.weight.exp_avg/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{step} | FileCheck %s --check-prefix=STATE-NAME
+// STATE-NAME: edited.mlir:[[#]]:5: error: two arguments of @step are called 'state.fc1.weight.exp_avg' (the state s of a parameter p is state.p.s
+// STATE-NAME: code 2
+// RUN: sed 's/fc2.weight/y/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{step} | FileCheck %s --check-prefix=INPUT-NAME
+// INPUT-NAME: error: two arguments of @step are called 'y'
+// INPUT-NAME: code 2
+// RUN: sed 's/fc2.weight/pending.fc1.weight.in0/' %S/Inputs/step.mlir > %t/edited.mlir
+// RUN: %{step} --schedule=forward | FileCheck %s --check-prefix=PENDING-NAME
+// PENDING-NAME: error: two arguments of @step are called 'pending.fc1.weight.in0'
+// PENDING-NAME: code 2
+
 // A check that is not one of the step's inputs.
 // DEFINE: %{checked} = bash %t/exit.sh sh -c "cat %S/Inputs/step.mlir %t/check.mlir > %t/edited.mlir && plait-run %t/edited.mlir --inputs=%t/data.safetensors -n 1"
 // RUN: echo 'func.func @step_check(%%a: tensor<4x7xf32> {train.role = #train.input<"x">}) -> (tensor<i1> {train.role = #train.output<"x is bad">}) attributes {train.step} { %%t = arith.constant dense<true> : tensor<i1> return %%t : tensor<i1> }' > %t/check.mlir

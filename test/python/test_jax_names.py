@@ -11,6 +11,8 @@ pytest.importorskip("plait._plait", reason="plait._plait is not built: NOT verif
 
 import jax.numpy as jnp  # noqa: E402
 
+from plait_run import needs_plait_run, run_step  # noqa: E402
+
 import plait.jax  # noqa: E402
 
 STEPS = 3
@@ -76,3 +78,34 @@ def test_refuse_a_parameter_called_as_a_state_of_another():
     message = r"named 'state\.w\.mu' \(.*the state s of a parameter p is state\.p\.s\): rename"
     with pytest.raises(ValueError, match=message):
         plait.jax.export_step(step, (params, TX.init(params), jnp.ones((4, 5)), jnp.ones((4, 5))))
+
+
+def test_refuse_an_input_called_as_a_state():
+    def step_of_batch(params, opt_state, state):
+        return step(params, opt_state, state["w"]["mu"], state["y"])
+
+    params, x = {"w": weight(0)}, jnp.ones((4, 5))
+    with pytest.raises(ValueError, match=r"more than one argument is named 'state\.w\.mu'"):
+        plait.jax.export_step(step_of_batch, (params, TX.init(params), {"w": {"mu": x}, "y": x}))
+
+
+@needs_plait_run
+def test_results_called_as_inputs(tmp_path):
+    """Each has memory of its own."""
+
+    def scaled(params, x, y, loss):
+        def loss_fn(params):
+            return loss * jnp.mean((x @ params["w"] - y) ** 2)
+
+        value, grads = jax.value_and_grad(loss_fn)(params)
+        params = jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+        return {"params": params, "loss": value, "x": x.sum() - loss, "y": y + x}
+
+    params, (x, y) = {"w": weight(0)}, jax.random.normal(jax.random.key(9), (2, 4, 5))
+    exported = plait.jax.export_step(scaled, (params, x, y, jnp.float32(2)), carry={0: "params"})
+    assert set(exported.inputs) == {"x", "y", "loss"}
+    results = run_step(tmp_path, exported.module_text, exported.tensors | exported.inputs, 1)
+    expected = jax.jit(scaled)(params, x, y, 2.0)
+    for name, value in (expected | expected["params"]).items():
+        if name != "params":
+            np.testing.assert_allclose(results[name], value, rtol=1e-5, atol=1e-5, err_msg=name)

@@ -7,7 +7,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 from exported import torch
-from plait_run import needs_plait_run
+from plait_run import needs_plait_run, run_step
+from safetensors.numpy import load_file
 from torch import nn
 from training import compare_training
 
@@ -119,6 +120,32 @@ def test_compile_with_the_names_of_the_step(make):
     assert list(got) == list(model.state_dict())
     for name, value in model.state_dict().items():
         np.testing.assert_allclose(got[name], value, rtol=1e-4, atol=1e-3 * 0.02 * 6, err_msg=name)
+
+
+@needs_plait_run
+@pytest.mark.parametrize("schedule", ["backward", "forward"])
+@pytest.mark.parametrize("make", [Parameters, Modules])
+def test_save_and_resume_with_the_names_of_the_step(tmp_path, make, schedule):
+    model = make()
+    rows = {"x": data(4)[0].numpy(), "y": data(4)[1].numpy()}
+    step = export_step(model, Loss(), adam(model), [v[:4] for v in data(1)], seed=5)
+    names = [name for name in step.inputs if name.rpartition(".")[2] in rows]
+    assert len(names) == 2
+    tensors = step.tensors | {name: rows[name.rpartition(".")[2]] for name in names}
+
+    def run(folder, steps, *options):
+        (tmp_path / folder).mkdir()
+        options = (*options, f"--schedule={schedule}", f"--save={tmp_path / folder}")
+        return run_step(tmp_path, step.module_text, tensors, steps, *options)
+
+    whole = run("whole", 4)
+    run("half", 2)
+    both = run("both", 2, f"--resume={tmp_path / 'half'}")
+    assert whole.keys() == both.keys() and step.tensors.keys() <= whole.keys()
+    for name, value in whole.items():
+        assert np.array_equal(value, both[name]), name
+    saved = load_file(tmp_path / "both" / "model.safetensors")
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in saved.items()}, strict=True)
 
 
 def test_refuse_a_parameter_called_as_a_state_of_another():

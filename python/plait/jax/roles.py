@@ -104,6 +104,7 @@ def assign_roles(
     inputs = [role[1] if role[0] == "input" else None for role in roles.values()]
     _check_unique("carried array", tensors)
     _check_unique("input", inputs)
+    _check_unique("argument", [*tensors, *inputs])
 
     _check_unique("output", names)
     outputs = iter(names)
