@@ -104,10 +104,20 @@ POOLS = {
     "avg ceil": nn.AvgPool2d((2, 3), ceil_mode=True, count_include_pad=False, padding=(1, 0)),
     "adaptive avg": nn.AdaptiveAvgPool2d((4, 3)),
     "adaptive avg even": nn.AdaptiveAvgPool2d((3, 2)),
+    "adaptive avg to more": nn.AdaptiveAvgPool2d((18, 12)),
+    "adaptive avg to more and fewer": nn.AdaptiveAvgPool2d((13, 5)),
+    "adaptive avg of one side": nn.AdaptiveAvgPool2d((None, 11)),
     "global avg": nn.AdaptiveAvgPool2d(1),
     "adaptive max": nn.AdaptiveMaxPool2d((4, 3)),
     "adaptive max even": nn.AdaptiveMaxPool2d((3, 2)),
+    "adaptive max to more and fewer": nn.AdaptiveMaxPool2d((11, 5)),
 }
+
+
+@pytest.mark.parametrize("count", [3, 5, 7, 17, 20, 34])
+@pytest.mark.parametrize("kind", [nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d])
+def test_adaptive_pool_of_sequences(tmp_path, kind, count):
+    check(tmp_path, nn.Conv1d(2, 3, 1), nn.Tanh(), kind(count), data=images(size=(17,)))
 
 
 @pytest.mark.parametrize("kind", POOLS)
