@@ -277,3 +277,46 @@ def test_refuse_parameters_with_common_bytes():
         export(overlapping(torch.randn(1, 8).expand(5, 8), rows[:5]))
     # Between each other's elements, but none in common.
     assert set(export(overlapping(columns[:, ::2], columns[:, 1::2])).tensors) > {"a", "b"}
+
+
+# --- how much is looked at ---------------------------------------------------
+
+
+def linear(model, x):
+    return model.out(x)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        list(range(10_000)),
+        {i: str(i) for i in range(10_000)},
+        {(i, i): i for i in range(10_000)},
+        [[i, [i]] for i in range(4_000)],
+    ],
+)
+def test_refuse_more_objects_than_are_looked_at(monkeypatch, words):
+    model = Net(linear, words=words)
+    monkeypatch.setattr("plait.torch.outside.LIMIT", 10_000)
+    message = "more than 10000 Python objects are reached from the model and the loss, most of them"
+    message += r" from Net: words\. .*\(register_buffer\), or take them out of the model"
+    with pytest.raises(plait.UnsupportedError, match=message):
+        export(model)
+    assert model.words is words
+    monkeypatch.setattr("plait.torch.outside.LIMIT", 20_000)
+    export(model)
+
+
+def test_one_array_is_one_object(monkeypatch):
+    monkeypatch.setattr("plait.torch.outside.LIMIT", 1_000)
+    export(Net(linear, words=np.arange(100_000), table=torch.arange(100_000)))
+
+
+def test_refuse_objects_that_are_nested_too_deeply():
+    chain = None
+    for i in range(20_000):
+        chain = {"next": chain, "value": i}
+    with pytest.raises(plait.UnsupportedError, match="chain has Python objects that are nested too"):
+        export(Net(linear, chain=chain))
+    while chain:  # freed one by one, not in a recursion
+        chain = chain["next"]

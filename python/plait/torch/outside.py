@@ -9,10 +9,11 @@ before and after it runs, and put back when the export ends.
 
 import random
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.errors import UnsupportedError
 from plait.torch.modules import describe
 
 #: These have no contents, or none that a step could depend on.
@@ -27,6 +29,9 @@ _OPAQUE = (
     type, ModuleType, BuiltinFunctionType, Tensor, torch.Generator,
     torch._ops.OpOverload, torch._ops.OpOverloadPacket,
 )  # fmt: skip
+
+#: How many values are looked at. Each takes some microseconds and 300 bytes, thrice.
+LIMIT = 500_000
 
 #: The generators that everyone shares, and what to draw from instead.
 PYTHON_RANDOM = "the state of Python's random"
@@ -43,9 +48,10 @@ class State:
     """
 
     values: dict[str, Any] = field(default_factory=dict)
-    _restore: list[Callable[[], None]] = field(default_factory=list)
+    _restore: list[Callable[[], Any]] = field(default_factory=list)
     _seen: dict[int, Any] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
+    _looked_at: int = 0
 
     def changed(self, after: "State") -> list[str]:
         """The places whose value is another, in order."""
@@ -66,7 +72,14 @@ class State:
         self.add("", root)
 
     def add(self, place: str, value: Any) -> None:
-        """A value and all that is reached from it."""
+        """A value and all that is reached from it.
+
+        Raises:
+            UnsupportedError: that is more than `LIMIT` values.
+        """
+        self._looked_at += 1
+        if self._looked_at > LIMIT:
+            raise UnsupportedError(_too_much(self.values))
         place = self._names.get(id(value), place)
         if isinstance(value, weakref.ref):
             value = value()
@@ -98,11 +111,11 @@ class State:
         elif isinstance(value, dict):
             self._add_items(place, value, list(value.items()))
         if hasattr(value, "__dict__") and not isinstance(value, (FunctionType, MethodType)):
-            held = vars(value)
+            attributes = vars(value)
             if place not in self.values:
                 self.values[place] = type(value)
-            self._remember(held)
-            for name, inner in list(held.items()):
+            self._remember(attributes)
+            for name, inner in list(attributes.items()):
                 # What a module holds is named by the module alone.
                 inside = isinstance(value, torch.nn.Module) and name in _HELD
                 if not inside:
@@ -130,7 +143,7 @@ class State:
 
     def _add_generator(self, place: str, value: Any) -> None:
         if isinstance(value, random.Random):
-            state = value.getstate()
+            state: Any = value.getstate()
             self._restore.append(lambda: value.setstate(state))
         elif isinstance(value, np.random.RandomState):
             state = value.get_state(legacy=False)
@@ -149,19 +162,30 @@ class State:
     def _remember(self, container: Any) -> None:
         """To put the contents of this container back, if they are others."""
         if isinstance(container, dict):
-            pairs = list(container.items())
-            same = lambda: _identical(pairs, container.items())  # noqa: E731
-            self._restore.append(lambda: same() or (container.clear(), container.update(pairs)))
+            self._restore.append(partial(_put_back_dict, container, list(container.items())))
         elif isinstance(container, list):
-            held = list(container)
-            same = lambda: len(held) == len(container) and all(  # noqa: E731
-                a is b for a, b in zip(held, container)
-            )
-            self._restore.append(lambda: same() or container.__setitem__(slice(None), held))
+            self._restore.append(partial(_put_back_list, container, list(container)))
         elif isinstance(container, (deque, set)):
-            held = list(container)
-            add = container.extend if isinstance(container, deque) else container.update
-            self._restore.append(lambda: (container.clear(), add(held)))
+            self._restore.append(partial(_put_back_others, container, list(container)))
+
+
+def _put_back_dict(container: dict[Any, Any], held: list[tuple[Any, Any]]) -> None:
+    if not _identical(held, container.items()):
+        container.clear()
+        container.update(held)
+
+
+def _put_back_list(container: list[Any], held: list[Any]) -> None:
+    if len(held) != len(container) or any(a is not b for a, b in zip(held, container)):
+        container[:] = held
+
+
+def _put_back_others(container: deque[Any] | set[Any], held: list[Any]) -> None:
+    container.clear()
+    if isinstance(container, deque):
+        container.extend(held)
+    else:
+        container.update(held)
 
 
 #: Keys that a place is named by.
@@ -193,12 +217,46 @@ def _same(one: Any, two: Any) -> bool:
     return False
 
 
+def _too_much(places: Iterable[str]) -> str:
+    ((place, _),) = Counter(map(_root, places)).most_common(1)
+    return (
+        f"more than {LIMIT} Python objects are reached from the model and the loss, most of them"
+        f" from {place}. A forward pass must not change them, and so many are not"
+        " looked at: make one array or tensor of them (register_buffer), or take them out of the"
+        " model"
+    )
+
+
+def _root(place: str) -> str:
+    """The attribute, or variable, that a place is reached from."""
+    return ": ".join(public([place])[0].split("[")[0].split(": ")[:2])
+
+
+def public(places: Iterable[str]) -> list[str]:
+    """Places as the user knows them: without the module around model and loss."""
+    return [
+        p.removeprefix("LossModule: ").replace("'model.", "'").replace(" 'model':", ":")
+        for p in places
+    ]
+
+
 def python_state(root: torch.nn.Module) -> State:
-    """What is reached from a module."""
+    """What is reached from a module.
+
+    Raises:
+        UnsupportedError: that is too much, or too deep.
+    """
     state = State()
-    state.add_modules(root)
+    try:
+        state.add_modules(root)
+    except RecursionError:
+        place = _root(next(reversed(state.values)))
+        raise UnsupportedError(
+            f"{place} has Python objects that are nested too deeply to be looked at: keep them in"
+            " a list, or take them out of the model"
+        ) from None
     # The functions of these modules are methods of one hidden generator each.
-    state.add(PYTHON_RANDOM, random.random.__self__)
+    state.add(PYTHON_RANDOM, getattr(random.random, "__self__"))
     state.add(NUMPY_RANDOM, np.random.mtrand._rand)
     return state
 

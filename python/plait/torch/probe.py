@@ -18,7 +18,13 @@ from torch.func import functional_call
 
 from plait.errors import UnsupportedError
 from plait.torch.modules import marked
-from plait.torch.outside import NUMPY_RANDOM, PYTHON_RANDOM, put_back, python_state
+from plait.torch.outside import (
+    NUMPY_RANDOM,
+    PYTHON_RANDOM,
+    public,
+    put_back,
+    python_state,
+)
 from plait.torch.writes import Watch
 
 Tensors = Mapping[str, Tensor]
@@ -62,7 +68,7 @@ def probed(
     with put_back(loss) as before:
         first = _run(loss, trained, carried, inputs)
         between = python_state(loss)
-        changed = _public(before.changed(between))
+        changed = public(before.changed(between))
         for source in (PYTHON_RANDOM, NUMPY_RANDOM):
             if source in changed:
                 raise UnsupportedError(
@@ -81,7 +87,7 @@ def probed(
             p: v for p, v in end.values.items()
             if p in before.changed(end) and isinstance(v, Tensor) and first.watch.depends_on_step(v)
         }  # fmt: skip
-        yield Probed(set(first.grads), {_public([p])[0]: v for p, v in kept.items()})
+        yield Probed(set(first.grads), {public([p])[0]: v for p, v in kept.items()})
 
 
 def _run(
@@ -191,16 +197,8 @@ def _check_pure(changed: Sequence[str], first: _Run, second: _Run) -> None:
 
 
 def _told(place: str) -> str:
-    place = _public([place])[0]
+    place = public([place])[0]
     return (
         f"the forward pass changes {place}, which a step does not carry, so it would stay what it"
         " is now: make it a buffer (register_buffer), or leave it away"
     )
-
-
-def _public(places: Sequence[str]) -> list[str]:
-    """Places as the user knows them: without the module around model and loss."""
-    return [
-        p.removeprefix("LossModule: ").replace("'model.", "'").replace(" 'model':", ":")
-        for p in places
-    ]
