@@ -8,12 +8,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plait._native import extension
 from plait.exported import ExportedStep
+
+if TYPE_CHECKING:
+    from plait._plait import Step
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class CompiledStep:
             raise TypeError(f"threads must be an int or None, not {threads!r}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        self._native = extension().Step(
+        self._native: Step = extension().Step(
             exported.module_text, schedule=schedule, cpu=cpu, threads=threads or 0
         )
         self._slots = [Slot(i, *slot) for i, slot in enumerate(self._native.slots())]

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -161,9 +162,11 @@ class _Origins:
     def __init__(self, traced: Any, taken: Sequence[Tree], returned: Sequence[Tree]) -> None:
         self._traced, self._returned = traced, returned
         self._owners = [tree.key for tree in taken for _ in tree.leaves]
-        self._examples = [lambda value=value: value for value in traced.jaxpr.consts]
+        self._examples: list[Callable[[], Any]] = [
+            partial(np.asarray, value) for value in traced.jaxpr.consts
+        ]
         self._examples += [
-            lambda name=leaf_name(tree, leaf), value=leaf.value: to_boundary(name, value)
+            partial(to_boundary, leaf_name(tree, leaf), leaf.value)
             for tree in taken
             for leaf in tree.leaves
         ]

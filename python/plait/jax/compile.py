@@ -65,10 +65,10 @@ class JaxStep(CompiledStep):
         """Compile what `import_step` gave; `options` as of `CompiledStep`."""
         super().__init__(imported.exported, **options)
         kept = imported.carried
-        names = iter(imported.tensors)
-        named = [(tree, [next(names) for _ in tree.leaves]) for tree in imported.taken]
+        rest = iter(imported.tensors)
+        named = [(tree, [next(rest) for _ in tree.leaves]) for tree in imported.taken]
         #: Each carried argument with the names of its leaves.
-        self._held = [(tree, names) for tree, names in named if tree.key in kept]
+        self._held = [(t, [n for n in names if n]) for t, names in named if t.key in kept]
         self._fresh = [tree for tree in imported.taken if tree.key not in kept]
         self._given = [tree for tree in imported.returned if tree.key not in kept.values()]
 
@@ -121,12 +121,12 @@ class JaxStep(CompiledStep):
             ValueError: their number, a shape or an element type is another.
         """
         if len(values) != len(self._held):
-            names = ", ".join(tree.name for tree, _ in self._held)
-            raise ValueError(f"the step carries {len(self._held)} arguments ({names})")
+            told = ", ".join(tree.name for tree, _ in self._held)
+            raise ValueError(f"the step carries {len(self._held)} arguments ({told})")
         arrays = {}
         for (tree, names), value in zip(self._held, values):
-            for name, (leaf, array) in zip(names, _leaves(tree, value)):
-                arrays[name] = _crossing(name, leaf, array)
+            for own, (leaf, array) in zip(names, _leaves(tree, value)):
+                arrays[own] = _crossing(own, leaf, array)
         self._write(arrays)
 
 

@@ -23,7 +23,7 @@ class Objects:
     """
 
     def __init__(self, values: Sequence[Any]):
-        nnx = sys.modules.get("flax.nnx")
+        nnx: Any = sys.modules.get("flax.nnx")
         self._nnx = nnx
         self._objects = {
             i: value for i, value in enumerate(values) if nnx and isinstance(value, nnx.Pytree)

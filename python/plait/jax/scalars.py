@@ -3,6 +3,7 @@
 """Scalars in a step, computed from the example arguments: `1 - lr * decay`."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from jax.core import eval_jaxpr
@@ -39,7 +40,7 @@ class Scalars:
 
     def of(self, operands: Sequence[Any]) -> list[Example]:
         """Examples of what is passed on to a function that is called with these."""
-        return [lambda operand=operand: self._compute(operand) for operand in operands]
+        return [partial(self._compute, operand) for operand in operands]
 
     def _compute(self, var: Any) -> Any:
         if isinstance(var, Literal):

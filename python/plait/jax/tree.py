@@ -59,7 +59,7 @@ class Tree:
         leaves: in the order of `jax.tree.leaves`.
     """
 
-    key: Hashable
+    key: Any
     name: str
     structure: Any
     leaves: tuple[Leaf, ...]
@@ -156,7 +156,7 @@ def _argument_names(step: Callable[..., Any], count: int) -> list[str]:
         bound = inspect.signature(step).bind(*range(count))
     except ValueError:  # A builtin without a signature.
         return [f"arg{i}" for i in range(count)]
-    names = {}
+    names: dict[int, str] = {}
     for name, value in bound.arguments.items():
         if isinstance(value, tuple):
             names |= {index: f"{name}.{i}" for i, index in enumerate(value)}

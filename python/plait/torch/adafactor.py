@@ -17,9 +17,9 @@ from torch.optim import _adafactor
 def _adafactor_on_tensors(
     params: list[Tensor],
     grads: list[Tensor],
-    row_vars: list[Tensor | None],
-    col_vars: list[Tensor | None],
-    variances: list[Tensor | None],
+    row_vars: list[Any],
+    col_vars: list[Any],
+    variances: list[Any],
     state_steps: list[Tensor],
     grad_scale: Tensor | None,
     found_inf: Tensor | None,

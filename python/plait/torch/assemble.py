@@ -114,7 +114,7 @@ class _Text:
     def declarations(self, taken: Sequence[str]) -> list[str]:
         plan = self.plan
         rates = ["tensor<f32>"] * plan.rates
-        declared = [
+        declared: list[tuple[str, Sequence[str], Sequence[str]]] = [
             ("gradients", [*plan.trained, *plan.carried, *plan.inputs],
              [plan.loss, *plan.trained, *plan.carried]),
         ]  # fmt: skip

@@ -174,7 +174,8 @@ def names(loss: LossModule) -> set[str]:
 
 def ties(loss: LossModule) -> dict[str, str]:
     """For each further name of a parameter or buffer, its first name."""
-    found, first = {}, {}
+    found: dict[str, str] = {}
+    first: dict[Tensor, str] = {}
     for listing in (loss.named_parameters, loss.named_buffers):
         for name, value in listing(remove_duplicate=False):
             name = public(name)

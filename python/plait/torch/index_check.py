@@ -62,7 +62,7 @@ def trace_check(
             )
     needed = _needed([use.index for use in uses])
     taken = [i for i, node in enumerate(placeholders) if node in needed]
-    part, copies = Graph(), {}
+    part, copies = Graph(), dict[Node, Node]()
     for node in graph.graph.nodes:
         if node in needed:
             copies[node] = part.node_copy(node, copies.__getitem__)

@@ -94,7 +94,8 @@ def index_uses(
         UnsupportedError: an op selects by a mask or in a way that is not followed,
             or no value of an argument would satisfy its uses.
     """
-    follow, ranges, computed = _Follow(arguments), {}, {}
+    follow, ranges = _Follow(arguments), dict[str, IndexRange]()
+    computed: dict[tuple[Node, IndexRange], Use] = {}
     for node in graph.graph.nodes:
         if name_of(node) in _UNFOLLOWED:
             raise UnsupportedError(f"{where(node)} chooses by index in a way that is not checked")
@@ -106,8 +107,9 @@ def index_uses(
             if not origins or not all(allowed.contains(o.low, o.high) for o in bounds):
                 computed.setdefault((index, allowed), Use(node, index, allowed))
                 continue
-            for name in origins.difference(bounds):
-                ranges[name] = ranges.get(name, allowed).meet(allowed)
+            for name in origins:
+                if isinstance(name, str):
+                    ranges[name] = ranges.get(name, allowed).meet(allowed)
     for name, allowed in ranges.items():
         if allowed.low >= allowed.high:
             raise UnsupportedError(f"the index '{name}' is used in ways that no value satisfies")
@@ -238,7 +240,7 @@ class _Follow:
             return frozenset({_Bounds(0, _extent(args[0], args[1] if len(args) > 1 else None))})
         # A second result; the node itself is the choice among results.
         if name is None and len(args) == 2 and args[1] == 1 and isinstance(args[0], Node):
-            place, source = _PLACES_SECOND.get(name_of(args[0])), args[0].args
+            place, source = _PLACES_SECOND.get(name_of(args[0]) or ""), args[0].args
             if place is not None:
                 dim = source[place] if len(source) > place else -1
                 return frozenset({_Bounds(0, _extent(source[0], dim))})

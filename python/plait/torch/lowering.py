@@ -44,7 +44,7 @@ def lower(
         from torch_mlir.dialects import torch as torch_dialect
         from torch_mlir.passmanager import PassManager
 
-    whole, calling = {}, list(texts)
+    whole, calling = dict[str, GraphModule](), list(texts)
     for name, graph in graphs.items():
         if has_loops(graph):
             parts, text = split(graph, name)

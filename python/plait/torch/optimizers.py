@@ -92,7 +92,7 @@ def _adagrad(p: _Parameter) -> tuple[str, Attributes, dict[str, np.ndarray]]:
 
 
 def _rmsprop(p: _Parameter) -> tuple[str, Attributes, dict[str, np.ndarray]]:
-    attributes = {"alpha": p.number("alpha"), "eps": p.number("eps")}
+    attributes: Attributes = {"alpha": p.number("alpha"), "eps": p.number("eps")}
     attributes |= p.nonzero("weight_decay", "momentum") | p.flags("centered", "maximize")
     states = p.like("square_avg")
     if p.flag("centered"):
@@ -103,13 +103,13 @@ def _rmsprop(p: _Parameter) -> tuple[str, Attributes, dict[str, np.ndarray]]:
 
 
 def _adadelta(p: _Parameter) -> tuple[str, Attributes, dict[str, np.ndarray]]:
-    attributes = {"rho": p.number("rho"), "eps": p.number("eps")}
+    attributes: Attributes = {"rho": p.number("rho"), "eps": p.number("eps")}
     attributes |= p.nonzero("weight_decay") | p.flags("maximize")
     return "adadelta", attributes, {**p.like("square_avg"), **p.like("acc_delta")}
 
 
 def _adam(p: _Parameter) -> tuple[str, Attributes, dict[str, np.ndarray]]:
-    attributes = {"betas": p.pair("betas"), "eps": p.number("eps")}
+    attributes: Attributes = {"betas": p.pair("betas"), "eps": p.number("eps")}
     attributes |= p.nonzero("weight_decay")
     attributes |= p.flags("amsgrad", "decoupled_weight_decay", "maximize")
     states = {**p.like("exp_avg"), **p.like("exp_avg_sq")}

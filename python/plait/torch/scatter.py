@@ -155,7 +155,7 @@ def _shape(tensor: str) -> list[int]:
 
 
 def _element(tensor: str) -> str:
-    return re.fullmatch(r"tensor<(?:\d+x)*([^x<>]+)>", tensor)[1]
+    return re.sub(r"tensor<(?:\d+x)*([^x<>]+)>", r"\1", tensor)
 
 
 def _type(sizes: Sequence[int], element: str) -> str:

@@ -72,8 +72,8 @@ class _Split:
 
     def add_segment(self, part: list[Node], i: int) -> None:
         inside = set(part)
-        reads = dict.fromkeys(r for n in part for r in n.all_input_nodes if r not in inside)
-        reads = [read for read in reads if read.op != "get_attr"]
+        before = dict.fromkeys(r for n in part for r in n.all_input_nodes if r not in inside)
+        reads = [read for read in before if read.op != "get_attr"]
         outs = [n for n in part if any(user not in inside for user in n.users)]
         # A choice among an op's results belongs to where the op is.
         for n in [n for n in outs if not isinstance(n.meta["val"], Tensor)]:
