@@ -45,11 +45,20 @@ static std::optional<DType> toDType(Type type) {
   return std::nullopt;
 }
 
+/// A pending value is of any type that there is; no file holds it for long.
+static std::optional<DType> toDType(Kind kind, Type type) {
+  if (kind == Kind::Pending && type.isBF16())
+    return DType::BF16;
+  if (kind == Kind::Pending && type.isF16())
+    return DType::F16;
+  return toDType(type);
+}
+
 static FailureOr<Slot> makeSlot(Location loc, Kind kind, std::string name,
                                 Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   std::optional<DType> dtype =
-      tensor ? toDType(tensor.getElementType()) : std::nullopt;
+      tensor ? toDType(kind, tensor.getElementType()) : std::nullopt;
   if (!tensor || !tensor.hasStaticShape() || !dtype)
     return emitError(loc)
            << "'" << name << "' has type " << type

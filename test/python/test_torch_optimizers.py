@@ -6,6 +6,7 @@ A step from fresh states divides by small numbers where gradients are small, so
 rounding shows: those may differ by 2 % of how far a parameter has moved.
 """
 
+import numpy as np
 import pytest
 from plait_run import needs_plait_run
 
@@ -13,7 +14,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing t
 pytest.importorskip("torch_mlir", reason="torch-mlir is not installed: nothing to export")
 
 from torch import nn  # noqa: E402
-from training import STEPS, compare_training, train  # noqa: E402
+from training import STEPS, compare_tensors, compare_training, run, train  # noqa: E402
 
 import plait  # noqa: E402
 from plait.torch import export_step  # noqa: E402
@@ -97,6 +98,53 @@ def test_optimizer_that_has_stepped(tmp_path, name, schedule):
         tmp_path, model, nn.CrossEntropyLoss(), data(), optimizer=optimizer, schedule=schedule
     )
     assert ("train.next" in step.module_text) and (" = train." in step.module_text) != (name in TRACED)
+
+
+def muon(**options):
+    """Matrices, which is what Muon is for, and losses whose gradients have full rank:
+    it makes a gradient orthogonal, so that of a direction without one it is rounding
+    that is blown up."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 5, bias=False), nn.Tanh(),
+        nn.Linear(5, 3, bias=False),
+    )  # fmt: skip
+    x = torch.randn(STEPS * 32, 6, generator=torch.Generator().manual_seed(1))
+    target = torch.randn(STEPS * 32, 3, generator=torch.Generator().manual_seed(2))
+    optimizer = torch.optim.Muon(model.parameters(), lr=0.02, weight_decay=0.1, **options)
+    train(model, nn.MSELoss(), optimizer, (x, target), (32, 32), steps=5)
+    return model, optimizer, (x, target)
+
+
+MUON = [{}, {"nesterov": False, "adjust_lr_fn": "match_rms_adamw"}]
+
+
+@needs_plait_run
+@pytest.mark.parametrize("schedule", ["backward", "forward"])
+@pytest.mark.parametrize("options", MUON)
+def test_muon(tmp_path, monkeypatch, options, schedule):
+    """With its products in f32, on both sides."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    model, optimizer, numbers = muon(**options)
+    compare_training(
+        tmp_path, model, nn.MSELoss(), numbers, optimizer=optimizer, schedule=schedule
+    )
+
+
+@needs_plait_run
+@pytest.mark.parametrize("schedule", ["backward", "forward"])
+@pytest.mark.parametrize("options", MUON)
+def test_muon_as_it_is(tmp_path, options, schedule):
+    """Its products are in bfloat16, three digits that are rounded at other places:
+    an update may be off by some percent of what a parameter has moved."""
+    model, optimizer, numbers = muon(**options)
+    before = {n: v.clone() for n, v in model.state_dict().items()}
+    step = export_step(model, nn.MSELoss(), optimizer, [v[:32] for v in numbers])
+    assert "bf16" in step.module_text
+    results, losses = run(tmp_path, step, numbers, schedule)
+    expected = train(model, nn.MSELoss(), optimizer, numbers, (32, 32))
+    np.testing.assert_allclose(losses, expected, rtol=2e-3)
+    compare_tensors(before, model, results, 0.02 * STEPS, tolerance=0.05)
 
 
 @needs_plait_run

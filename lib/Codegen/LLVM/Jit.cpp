@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Codegen/Jit.h"
+#include "plait/Codegen/Builtins.h"
 #include "plait/Codegen/OutlineLoops.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -119,6 +120,8 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
     return error;
   auto jit = std::make_unique<Jit>();
   jit->engine = std::move(*engine);
+  for (auto &entry : builtins())
+    called.insert({entry.getKey(), entry.getValue()});
   jit->engine->registerSymbols([&](llvm::orc::MangleAndInterner mangle) {
     llvm::orc::SymbolMap symbols;
     for (auto &entry : called)
