@@ -90,6 +90,10 @@ FUNCTIONS = {
     "scatter": lambda m, x: (m.tok.weight.scatter(0, x[:, :1] + 1, m.small.weight[:, :1]),),
     "row from the end": lambda m, x: (m.tok.weight[-1 - x],),
     "index_select": lambda m, x: (m.tok.weight.index_select(0, x[0] - 1),),
+    "one hot": lambda m, x: (functional.one_hot(x, ROWS).float() @ m.tok.weight,),
+    "one hot of a part": lambda m, x: (
+        functional.one_hot(x[0] + 1, num_classes=3).float() @ m.tok.weight[:3],
+    ),
     "label": lambda m, x: (functional.cross_entropy(m.tok.weight[:2], x[:, 0], reduction="sum"),),
     "computed label": lambda m, x: (functional.cross_entropy(m.tok.weight[:2], x[:, 0] - 1),),
     "ignored label": lambda m, x: (
@@ -188,6 +192,12 @@ def test_refuse_index_computed_from_parameters():
     message = r"Embedding 'tok' has an index outside \[0, 5\), or may have: it is computed from"
     with pytest.raises(plait.UnsupportedError, match=message):
         export_step(*arguments(function, torch.ones(2)), num_targets=0)
+
+
+def test_refuse_one_hot_of_as_many_classes_as_there_are():
+    function = lambda m, x: (functional.one_hot(x).float() @ m.tok.weight[:2],)  # noqa: E731
+    with pytest.raises(plait.UnsupportedError, match="Lookup: one_hot .* give it num_classes="):
+        export_step(*arguments(function, torch.ones(2).long()), num_targets=0)
 
 
 def test_refuse_selection_by_mask():

@@ -28,6 +28,7 @@ from plait.torch.constants import check_constants, functional
 from plait.torch.index_check import Check, trace_check
 from plait.torch.indices import Wrapping, index_uses, may_be_negative
 from plait.torch.modules import marked
+from plait.torch.one_hot import OneHot
 from plait.torch.probe import called
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
 from plait.torch.recurrent import RecurrentLoops
@@ -204,8 +205,9 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH), RecurrentLoops():
-            yield
+        with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH):
+            with RecurrentLoops(), OneHot():
+                yield
     except (ImportError, UnsupportedError):
         raise
     except Exception as error:
