@@ -3,42 +3,16 @@
 """The text of a training step, made from the text of its gradient function.
 
 A frontend's own MLIR bindings know neither the `train` dialect nor its
-attributes, so the step is composed as text: `parse_functions` takes the printed
-gradient function apart, `compose_step` writes `@step` around its body. What is
-expected of the printed form is checked, and anything else is a `ValueError`:
-a frontend that prints differently must fail here and not give wrong text.
+attributes, so the step is composed as text: `compose_step` writes `@step` around the
+body of a printed function (printed.py).
 """
 
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-_VALUE = r"%(?:[A-Za-z$._][\w$.-]*|\d+)(?:#\d+)?"
-_HEADER = re.compile(r"  func\.func (?:public |private )?@([\w$.]+)\((.*)\) -> (.*) \{")
-_ARGUMENT = re.compile(rf"({_VALUE}): (tensor<[^<>]*>)")
-_RETURN = re.compile(rf"    return ({_VALUE}(?:, {_VALUE})*) : (.*)")
-
-
-@dataclass(frozen=True)
-class Function:
-    """A printed function, taken apart.
-
-    Attributes:
-        arguments: the argument values (`%arg0`), with `argument_types`.
-        body: the lines of the body without its `return`.
-        results: the returned values, with `result_types`.
-        aliases: the lines before the module (`#map = ...`).
-        resources: the lines after the module (`{-# ... #-}`).
-    """
-
-    arguments: list[str]
-    argument_types: list[str]
-    body: list[str]
-    results: list[str]
-    result_types: list[str]
-    aliases: list[str] = field(default_factory=list)
-    resources: list[str] = field(default_factory=list)
+from plait.printed import VALUE, Function
 
 
 @dataclass(frozen=True)
@@ -118,59 +92,6 @@ class StepCheck:
     function: Function
     arguments: Sequence[str]
     complaints: Sequence[str]
-
-
-def parse_functions(text: str) -> dict[str, Function]:
-    """Take apart a module that was printed; its functions by name.
-
-    Raises:
-        ValueError: the text is not of the form MLIR prints for a module with
-            functions of one block on tensors.
-    """
-    lines = text.rstrip("\n").split("\n")
-    opening = _only(lines, "module {", "start of a module")
-    closing = _only(lines, "}", "end of a module")
-    functions, start = {}, opening + 1
-    for i in range(start, closing):
-        if lines[i] == "  }":
-            name, function = _parse_function(lines[start : i + 1])
-            around = {"aliases": lines[:opening], "resources": lines[closing + 1 :]}
-            functions[name], start = replace(function, **around), i + 1
-    if not functions or start != closing:
-        raise ValueError("expected functions in the module, and nothing else")
-    return functions
-
-
-def _parse_function(lines: Sequence[str]) -> tuple[str, Function]:
-    """The name and the parts of one function."""
-    header = _HEADER.fullmatch(lines[0])
-    if not header:
-        raise ValueError(f"unexpected function header: {lines[0][:200]}")
-    arguments = []
-    for piece in _split(header[2]):
-        argument = _ARGUMENT.fullmatch(piece)
-        if not argument:
-            raise ValueError(f"unexpected function argument: {piece}")
-        arguments.append(argument)
-
-    ending = _RETURN.fullmatch(lines[-2])
-    body = list(lines[1:-2])
-    if not ending or any(line.startswith(("  }", "  func", "  ^")) for line in body):
-        raise ValueError("expected a function of one block that ends in a return")
-    result_types = _split(ending[2])
-    if _split(_unparenthesized(header[3])) != result_types:
-        raise ValueError("the types of the return are not those of the function")
-    results = ending[1].split(", ")
-    if len(results) != len(result_types):
-        raise ValueError("expected as many types as values in the return")
-
-    return header[1], Function(
-        arguments=[argument[1] for argument in arguments],
-        argument_types=[argument[2] for argument in arguments],
-        body=body,
-        results=results,
-        result_types=result_types,
-    )
 
 
 def own_name(name: str, taken: Collection[str]) -> str:
@@ -368,7 +289,7 @@ class _Values:
     """Gives out value names that the body of the function does not use."""
 
     def __init__(self, body: Iterable[str]) -> None:
-        self._used = {v.split("#")[0] for line in body for v in re.findall(_VALUE, line)}
+        self._used = {v.split("#")[0] for line in body for v in re.findall(VALUE, line)}
 
     def fresh(self, name: str) -> str:
         base = re.sub(r"[^\w$.-]", "_", name, flags=re.ASCII)
@@ -379,22 +300,6 @@ class _Values:
             value, count = f"%{base}_{count}", count + 1
         self._used.add(value)
         return value
-
-
-def _only(lines: Sequence[str], wanted: str, what: str) -> int:
-    places = [i for i, line in enumerate(lines) if line == wanted]
-    if len(places) != 1:
-        raise ValueError(f"expected one {what}, found {len(places)}")
-    return places[0]
-
-
-def _split(text: str) -> list[str]:
-    """The pieces between the commas of a list of arguments or types."""
-    return text.split(", ") if text else []
-
-
-def _unparenthesized(text: str) -> str:
-    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
 
 
 def _taken(updates: Sequence[Update | TracedUpdate]) -> list[str]:
@@ -458,4 +363,4 @@ def _attributes(attributes: dict[str, float | bool | tuple[float, ...]]) -> str:
 
 def _rename(line: str, names: dict[str, str]) -> str:
     # A match is a whole value name, so that %arg1 is left alone in %arg10.
-    return re.sub(_VALUE, lambda match: names.get(match[0], match[0]), line)
+    return re.sub(VALUE, lambda match: names.get(match[0], match[0]), line)

@@ -113,7 +113,9 @@ def write(directory: str, partitions: int) -> None:
 
 @needs_plait_run
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize(("partitions", "attribute"), [(1, "tf.aliasing_output"), (2, "jax.buffer_donor")])
+@pytest.mark.parametrize(
+    ("partitions", "attribute"), [(1, "tf.aliasing_output"), (2, "jax.buffer_donor")]
+)
 def test_donation_alone_says_what_is_carried(tmp_path, partitions, attribute, schedule):
     text = lower(tmp_path, partitions)
     carried, data = start(), batches()

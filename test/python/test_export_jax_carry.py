@@ -112,11 +112,12 @@ NO_UPDATES = {
     # Factors of 1.2, 1 and 0.2 before each.
     "gradients of a large penalty": penalized(0.5),
     "gradients of a penalty": penalized(0.4),
-    "what optax adds": lambda p, x, y: optax_updates(optax.adamw(RATE, weight_decay=DECAY))(p, x, y),
+    "what optax adds": lambda *values: optax_updates(optax.adamw(RATE, weight_decay=DECAY))(*values),
     "the same by hand": by_hand(lambda p, g: -RATE * (g + DECAY * p)),
     "a half": by_hand(lambda p, g: p * 0.5 + g),
     "gradients by hand": lambda p, x, y: (
-        loss_of(p, x, y), {"w": x.T @ (x @ p["w"] + p["b"] - y) / 4 + 0.2 * p["w"], "b": 0.2 * p["b"]}),
+        loss_of(p, x, y),
+        {"w": x.T @ (x @ p["w"] + p["b"] - y) / 4 + 0.2 * p["w"], "b": 0.2 * p["b"]}),
 }  # fmt: skip
 
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from plait.printed import parse_functions
 from plait.step_text import (
     Update,
     compose_step,
     float_literal,
-    parse_functions,
     string_literal,
 )
 

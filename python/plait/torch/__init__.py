@@ -8,7 +8,8 @@ import numpy as np
 
 from plait.errors import UnsupportedError
 from plait.exported import ExportedStep
-from plait.step_text import Function, StepCheck, TracedUpdate, Update, compose_step, own_name, parse_functions
+from plait.printed import Function, parse_functions
+from plait.step_text import StepCheck, TracedUpdate, Update, compose_step, own_name
 
 try:
     import torch

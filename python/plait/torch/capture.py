@@ -26,7 +26,7 @@ from plait.step_text import IndexRange
 from plait.torch.assemble import UNSIGNED
 from plait.torch.constants import check_constants, functional
 from plait.torch.index_check import Check, trace_check
-from plait.torch.indices import Wrapping, index_uses, may_be_negative
+from plait.torch.indices import Use, Wrapping, index_uses, may_be_negative
 from plait.torch.modules import marked
 from plait.torch.one_hot import OneHot
 from plait.torch.probe import called
@@ -140,20 +140,27 @@ def trace_gradients(
     function = _with_draws(fresh - 1) if random else _run
     with _traceable(loss):
         graph = trace(functional(graph, function), arguments)
-    names = [*trained, *carried, *([RNG] if random else []), *inputs]
-    fixed = _fixed(graph, fresh)
-    integers = _integers(graph, fixed, [public(name) for name in names])
-    ranges, uses = index_uses(graph, integers)
-    negative = may_be_negative(graph, integers)
-    wrapping, check = Wrapping(graph, [node.name for node in negative]), None
+    names = [public(n) for n in (*trained, *carried, *([RNG] if random else []), *inputs)]
+    ranges, uses, wrapping = _followed(graph, names, fresh)
+    check = None
     with _traceable(loss):
         if uses:
             # The parameters come first; they are never known, as their updates may wait.
             known = set(range(len(trained), len(names)))
-            known &= known if divisor == 1 else {*fixed}
-            check = trace_check(graph, uses, negative, arguments, known, fresh, divisor)
+            known &= known if divisor == 1 else {*_fixed(graph, fresh)}
+            check = trace_check(wrapping, uses, arguments, known, fresh, divisor)
         graph = trace(wrapping.run, arguments, decompositions())
     return Gradients(graph, random, ranges, check)
+
+
+def _followed(
+    graph: GraphModule, names: Sequence[str], fresh: int
+) -> tuple[dict[str, IndexRange], list[Use], Wrapping]:
+    """The ranges of arguments, the indices that are computed, and how to run the
+    graph with the negative ones made positive."""
+    integers = _integers(graph, _fixed(graph, fresh), names)
+    ranges, uses = index_uses(graph, integers)
+    return ranges, uses, Wrapping(graph, may_be_negative(graph, integers))
 
 
 def _run(graph: GraphModule, *arguments: Tensor) -> Any:

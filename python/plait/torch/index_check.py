@@ -33,18 +33,16 @@ class Check:
 
 
 def trace_check(
-    graph: GraphModule,
+    step: Wrapping,
     uses: Sequence[Use],
-    negative: set[Node],
     values: Sequence[Tensor],
     known: Collection[int],
     inputs: int,
     repeats: int,
 ) -> Check:
-    """The check of `uses` in the step's graph.
+    """The check of `uses` in the graph that `step` runs.
 
     Args:
-        negative: the indices that may be negative.
         values: examples of the graph's arguments; those from `inputs` on are the
             inputs of one of `repeats` micro-batches, of which the check takes all.
         known: which arguments are what they are in the step when it is checked.
@@ -52,7 +50,7 @@ def trace_check(
     Raises:
         UnsupportedError: an index is computed from others.
     """
-    placeholders = graph.graph.find_nodes(op="placeholder")
+    placeholders = step.module.graph.find_nodes(op="placeholder")
     for use in uses:
         needed = _needed([use.index])
         if any(node in needed for i, node in enumerate(placeholders) if i not in known):
@@ -62,13 +60,7 @@ def trace_check(
             )
     needed = _needed([use.index for use in uses])
     taken = [i for i, node in enumerate(placeholders) if node in needed]
-    part, copies = Graph(), dict[Node, Node]()
-    for node in graph.graph.nodes:
-        if node in needed:
-            copies[node] = part.node_copy(node, copies.__getitem__)
-    part.output(tuple(copies[use.index] for use in uses))
-    part = GraphModule(graph, part)
-    wrapped = [copies[node].name for node in negative & needed]
+    indices_of = _part(step, needed, uses)
 
     def check(*arguments: Tensor) -> tuple[Tensor, ...]:
         found = [torch.zeros((), dtype=torch.bool)] * len(uses)
@@ -77,8 +69,7 @@ def trace_check(
                 v.chunk(repeats)[k] if i >= inputs and v.dim() else v
                 for i, v in zip(taken, arguments)
             ]
-            indices = _Bounded(part, wrapped).run(*own)
-            for i, (use, index) in enumerate(zip(uses, indices)):
+            for i, (use, index) in enumerate(zip(uses, indices_of.run(*own))):
                 outside = _outside(index, use.allowed).any()
                 found[i] = found[i] | outside if k else outside
         return tuple(found)
@@ -88,6 +79,17 @@ def trace_check(
         for i in taken
     ]
     return Check(trace(check, whole, decompositions()), taken, [use.complaint for use in uses])
+
+
+def _part(step: Wrapping, needed: set[Node], uses: Sequence[Use]) -> "_Bounded":
+    """The part of a step's graph that computes the indices."""
+    part, copies = Graph(), dict[Node, Node]()
+    for node in step.module.graph.nodes:
+        if node in needed:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(tuple(copies[use.index] for use in uses))
+    negative = [copies[node] for node in step.negative & needed]
+    return _Bounded(GraphModule(step.module, part), negative)
 
 
 class _Bounded(Wrapping):

@@ -129,17 +129,18 @@ def may_be_negative(graph: GraphModule, arguments: Mapping[Node, str]) -> set[No
 class Wrapping(Interpreter):
     """Runs a graph with negative indices made positive, as torch reads them."""
 
-    def __init__(self, graph: GraphModule, wrapped: Iterable[str]) -> None:
+    def __init__(self, graph: GraphModule, negative: Iterable[Node]) -> None:
         super().__init__(graph)
-        self._wrapped = frozenset(wrapped)
+        self.negative = frozenset(negative)
+        self._names = {node.name for node in self.negative}
 
     def run_node(self, node: Node) -> Any:
-        if name_of(node) not in ("index", "index_put") or not self._wrapped:
+        if name_of(node) not in ("index", "index_put") or not self._names:
             return super().run_node(node)
         (x, indices, *rest), options = self.fetch_args_kwargs_from_env(node)
         kept = []
         for dim, (index, made_by) in enumerate(zip(indices, node.args[1])):
-            if index is not None and made_by.name in self._wrapped:
+            if index is not None and made_by.name in self._names:
                 index = torch.where(index < 0, index + x.shape[dim], index)
             kept.append(index)
         with self._set_current_node(node):
