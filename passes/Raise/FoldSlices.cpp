@@ -28,24 +28,13 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
-/// Whether the slice takes the first elements of a dimension: a map would be a
-/// loop alone, and the loop must then run over all of the dimension.
-static bool takesFront(tensor::ExtractSliceOp slice) {
-  llvm::SmallBitVector dropped = slice.getDroppedDims();
-  for (auto [i, extent] : llvm::enumerate(slice.getSourceType().getShape()))
-    if (!dropped[i] && slice.getStaticOffset(i) == 0 &&
-        slice.getStaticStride(i) == 1 && slice.getStaticSize(i) != extent)
-      return true;
-  return false;
-}
-
 /// Where in the source element (d0, d1, ...) of a slice is. Fails for a slice
 /// that is not static.
 static FailureOr<AffineMap> mapOfSlice(tensor::ExtractSliceOp slice) {
   if (ShapedType::isDynamicShape(slice.getStaticOffsets()) ||
       ShapedType::isDynamicShape(slice.getStaticStrides()) ||
       !slice.getType().hasStaticShape() ||
-      !slice.getSourceType().hasStaticShape() || takesFront(slice))
+      !slice.getSourceType().hasStaticShape())
     return failure();
   MLIRContext *context = slice.getContext();
   llvm::SmallBitVector dropped = slice.getDroppedDims();

@@ -52,27 +52,6 @@ func.func @row(%a: tensor<4x16xf32>) -> tensor<16xf32> {
   return %y : tensor<16xf32>
 }
 
-// The first half: a loop that indexes a dimension alone runs over all of it.
-
-// CHECK-LABEL: func.func @front
-// CHECK:         tensor.extract_slice
-func.func @front(%a: tensor<4x16xf32>) -> tensor<4x8xf32> {
-  %e = tensor.empty() : tensor<4x16xf32>
-  %x = linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<4x16xf32>) outs(%e : tensor<4x16xf32>) {
-  ^bb0(%in: f32, %o: f32):
-    %s = math.exp %in : f32
-    linalg.yield %s : f32
-  } -> tensor<4x16xf32>
-  %half = tensor.extract_slice %x[0, 0] [4, 8] [1, 1] : tensor<4x16xf32> to tensor<4x8xf32>
-  %e2 = tensor.empty() : tensor<4x8xf32>
-  %y = linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]} ins(%half : tensor<4x8xf32>) outs(%e2 : tensor<4x8xf32>) {
-  ^bb0(%in: f32, %o: f32):
-    %s = math.absf %in : f32
-    linalg.yield %s : f32
-  } -> tensor<4x8xf32>
-  return %y : tensor<4x8xf32>
-}
-
 // A slice of an argument may be a view of a parameter: it stays one.
 
 // CHECK-LABEL: func.func @argument
