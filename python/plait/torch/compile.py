@@ -141,7 +141,7 @@ class TorchStep(CompiledStep):
         values = {n: torch.from_numpy(v) for n, v in self._read("param", "buffer").items()}
         result = OrderedDict((key, values[self._ties.get(key, key)]) for key in self._keys)
         # Which torch reads when a module's layout has changed since.
-        setattr(result, "_metadata", self._metadata)  # noqa: B010
+        result._metadata = self._metadata  # type: ignore[attr-defined]
         return result
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor]) -> None:

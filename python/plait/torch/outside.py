@@ -256,7 +256,7 @@ def python_state(root: torch.nn.Module) -> State:
             " a list, or take them out of the model"
         ) from None
     # The functions of these modules are methods of one hidden generator each.
-    state.add(PYTHON_RANDOM, getattr(random.random, "__self__"))
+    state.add(PYTHON_RANDOM, random.random.__self__)  # type: ignore[attr-defined]
     state.add(NUMPY_RANDOM, np.random.mtrand._rand)
     return state
 

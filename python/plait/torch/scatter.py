@@ -155,7 +155,9 @@ def _shape(tensor: str) -> list[int]:
 
 
 def _element(tensor: str) -> str:
-    return re.sub(r"tensor<(?:\d+x)*([^x<>]+)>", r"\1", tensor)
+    found = re.fullmatch(r"tensor<(?:\d+x)*([^x<>]+)>", tensor)
+    assert found, tensor
+    return found[1]
 
 
 def _type(sizes: Sequence[int], element: str) -> str:
