@@ -144,11 +144,34 @@ def TrainRaise : InterfacePass<"train-raise", "::mlir::FunctionOpInterface"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def TrainFoldSlices : Pass<"train-fold-slices"> {
+  let summary = "Read slices through indexing maps";
+  let description = [{
+    An op that reads a static slice of a computed tensor reads the tensor itself,
+    with the offsets and strides in its indexing map; products and convolutions,
+    which are known by their maps, are left alone. A named transpose of what an
+    elementwise op makes becomes a generic op. So `train-fuse-elementwise` finds
+    two ops side by side where a view stood between them: of max pooling, whose
+    window is a few strided slices, one loop is left.
+
+    ```mlir
+    // before
+    %s = tensor.extract_slice %x[0, 1] [4, 8] [1, 2]
+    %y = linalg.generic {maps = [(i, j) -> (i, j), ...]} ins(%s)
+    // after
+    %y = linalg.generic {maps = [(i, j) -> (i, j * 2 + 1), ...]} ins(%x)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def TrainFuseElementwise : Pass<"train-fuse-elementwise"> {
   let summary = "Join elementwise ops with the one op that uses them";
   let description = [{
     Upstream's elementwise fusion and reshape folding, for producers with one
-    use. Two pairs are kept apart. A producer that reads its own destination
+    use. A little arithmetic on one tensor is repeated for each of its uses, if
+    all of them can take it in. Two pairs are kept apart. A producer that reads its own destination
     would, in the loops of a larger consumer, accumulate into it more than once:
     upstream's `linalg-fuse-elementwise-ops` computes wrong numbers there. And
     what a contraction reads or makes stays a tensor, because a product with
@@ -157,6 +180,18 @@ def TrainFuseElementwise : Pass<"train-fuse-elementwise"> {
   let dependentDialects = ["::mlir::affine::AffineDialect",
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
+}
+
+def TrainMergeSiblings : Pass<"train-merge-siblings"> {
+  let summary = "Join ops that walk over the same tensor";
+  let description = [{
+    Two `linalg.generic` with the same loops that read a tensor of the loops'
+    size through the same map become one with the results of both, if one can
+    run where the other does and no product, update or loop lies between: the
+    two sums of a batch-norm's gradient, the maximum of a pooling window and its
+    index. An op that only an update uses is left to `train-backward-fusion`.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
 //===----------------------------------------------------------------------===//

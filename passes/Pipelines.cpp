@@ -43,10 +43,12 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
   // Raise while the optimizer's ops are still its own: elementwise fusion would
   // join them to the gradient's, and repeat scalar maths for each element.
   pm.addNestedPass<func::FuncOp>(createTrainRaise());
+  pm.addPass(createTrainFoldSlices());
   pm.addPass(createTrainFuseElementwise());
   // The last CSE of the pipeline, see train-localize-inits.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createTrainMergeSiblings());
   // Decide, then obey.
   TrainPlaceOptions place;
   place.policy = policy.str();

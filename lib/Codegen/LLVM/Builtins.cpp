@@ -41,8 +41,9 @@ float plait::truncateToBFloat16(double value) {
 }
 
 llvm::StringMap<void *> plait::builtins() {
-  return {{"__truncsfbf2", reinterpret_cast<void *>(
-                               static_cast<float (*)(float)>(truncateToBFloat16))},
-          {"__truncdfbf2", reinterpret_cast<void *>(
-                               static_cast<float (*)(double)>(truncateToBFloat16))}};
+  return {
+      {"__truncsfbf2", reinterpret_cast<void *>(
+                           static_cast<float (*)(float)>(truncateToBFloat16))},
+      {"__truncdfbf2", reinterpret_cast<void *>(static_cast<float (*)(double)>(
+                           truncateToBFloat16))}};
 }
