@@ -458,6 +458,19 @@ def TrainCollapseLoops : Pass<"train-collapse-loops"> {
                            "::mlir::memref::MemRefDialect"];
 }
 
+def TrainVectorizeCopies : Pass<"train-vectorize-copies"> {
+  let summary = "Copy short rows as vectors";
+  let description = [{
+    A copy by `linalg.generic` on buffers that has a loop of at most 256
+    iterations along rows of both operands becomes loops over rows, which are
+    loaded and stored as vectors of 16 elements, and the rest as smaller ones.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 def TrainVectorizeReductions : Pass<"train-vectorize-reductions"> {
   let summary = "Reduce along the innermost loop in 32 lanes";
   let description = [{

@@ -91,6 +91,7 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   // What is left is loops over elements: make them such that vectors can be used.
   pm.addPass(plait::createTrainApproximateMath());
   pm.addPass(plait::createTrainCollapseLoops());
+  pm.addPass(plait::createTrainVectorizeCopies());
   pm.addPass(plait::createTrainVectorizeReductions());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());

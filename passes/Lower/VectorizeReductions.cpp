@@ -13,6 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Subscripts.h"
+
 #include "plait/Passes.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -26,6 +28,7 @@
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
+using namespace plait;
 
 namespace plait {
 #define GEN_PASS_DEF_TRAINVECTORIZEREDUCTIONS
@@ -66,11 +69,7 @@ static bool isLaneOrUniform(linalg::GenericOp op, OpOperand &operand,
     return false;
   if (!map.isFunctionOfDim(loop))
     return true;
-  return map.getResults().back() == getAffineDimExpr(loop, op.getContext()) &&
-         llvm::none_of(
-             map.getResults().drop_back(),
-             [&](AffineExpr expr) { return expr.isFunctionOfDim(loop); }) &&
-         type.isLastDimUnitStride();
+  return isUnitStrideAlong(map, loop) && type.isLastDimUnitStride();
 }
 
 static bool isVectorizable(linalg::GenericOp op) {
@@ -117,7 +116,6 @@ private:
   Value constant(int64_t value) {
     return arith::ConstantIndexOp::create(b, loc, value);
   }
-  SmallVector<Value> indicesOf(OpOperand &operand, ValueRange loops);
   /// What one vector of iterations adds to `accs`. Of the last vector, `count`
   /// lanes are elements.
   SmallVector<Value> reduceLanes(ValueRange loops, ValueRange accs,
@@ -136,16 +134,6 @@ private:
   SmallVector<Operation *> combiners;
 };
 } // namespace
-
-SmallVector<Value> ReductionEmitter::indicesOf(OpOperand &operand,
-                                               ValueRange loops) {
-  SmallVector<Value> indices;
-  AffineMap map = op.getMatchingIndexingMap(&operand);
-  for (unsigned i = 0; i < map.getNumResults(); ++i)
-    indices.push_back(affine::makeComposedAffineApply(
-        b, loc, map.getSubMap({i}), getAsOpFoldResult(loops)));
-  return indices;
-}
 
 Value ReductionEmitter::toLanes(Value scalar) {
   if (isa<VectorType>(scalar.getType()))
@@ -193,7 +181,8 @@ SmallVector<Value> ReductionEmitter::reduceLanes(ValueRange loops,
     mask = vector::ConstantMaskOp::create(
         b, loc, VectorType::get(kLanes, b.getI1Type()), ArrayRef{count});
   for (OpOperand *input : op.getDpsInputOperands()) {
-    SmallVector<Value> at = indicesOf(*input, loops);
+    SmallVector<Value> at =
+        subscripts(b, loc, op.getMatchingIndexingMap(input), loops);
     Type element = cast<MemRefType>(input->get().getType()).getElementType();
     auto type = VectorType::get(kLanes, element);
     Value loaded;
@@ -259,7 +248,8 @@ void ReductionEmitter::emitPoint(ValueRange outer) {
   if (whole < extent)
     accs = reduceLanes(at(constant(whole)), accs, extent - whole);
   for (auto [index, init] : llvm::enumerate(op.getDpsInitsMutable())) {
-    SmallVector<Value> where = indicesOf(init, at(constant(0)));
+    SmallVector<Value> where =
+        subscripts(b, loc, op.getMatchingIndexingMap(&init), at(constant(0)));
     Value old = memref::LoadOp::create(b, loc, init.get(), where);
     Value sum = halve(combiners[index], accs[index]);
     memref::StoreOp::create(b, loc, combine(combiners[index], old, sum),
