@@ -4,7 +4,7 @@
 
     python3 benchmarks/grid.py
 
-Each row is one weight of N x N at one batch: dW = dz^T x, and AdamW. The step is
+Each row is one weight of N x N at one batch: dW = dz^T x, and its update. The step is
 compiled with the update after the gradient (`baseline`) and in one loop nest with
 it (`backward`); `plait-run --compare` runs both in one process, in blocks that
 take turns, and checks that the results are equal. Needs plait-run and no Python
@@ -12,6 +12,7 @@ package. Read ratios within a row; leave the machine alone meanwhile.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -21,18 +22,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: For each optimizer: the states of a weight's shape, those of rank 0, and the op.
+OPTIMIZERS = {
+    "sgd": ([], [], "sgd", "lr = 1.0e-3 : f64"),
+    "momentum": (["momentum_buffer"], ["initialized"], "sgd", "lr = 1.0e-3 : f64, momentum = 0.9 : f64"),
+    "adagrad": (["sum"], ["step"], "adagrad", "lr = 1.0e-2 : f64"),
+    "rmsprop": (["square_avg"], [], "rmsprop", "lr = 1.0e-3 : f64"),
+    "adadelta": (["square_avg", "acc_delta"], [], "adadelta", "lr = 1.0 : f64"),
+    "adamw": (["exp_avg", "exp_avg_sq"], ["step"], "adam",
+              "lr = 1.0e-3 : f64, weight_decay = 1.0e-2 : f64, decoupled_weight_decay"),
+}  # fmt: skip
+
 STEP = """
 func.func @step(
-    %w: tensor<NxNxf32> {train.role = #train.param<"w">},
-    %m: tensor<NxNxf32> {train.role = #train.state<"w", "exp_avg">},
-    %v: tensor<NxNxf32> {train.role = #train.state<"w", "exp_avg_sq">},
-    %t: tensor<f32> {train.role = #train.state<"w", "step">},
-    %x: tensor<BxNxf32> {train.role = #train.input<"x">},
-    %dz: tensor<BxNxf32> {train.role = #train.input<"dz">})
-    -> (tensor<NxNxf32> {train.role = #train.next<"w">},
-        tensor<NxNxf32> {train.role = #train.next<"w", "exp_avg">},
-        tensor<NxNxf32> {train.role = #train.next<"w", "exp_avg_sq">},
-        tensor<f32> {train.role = #train.next<"w", "step">}) attributes {train.step} {
+    {arguments},
+    %x: tensor<BxNxf32> {{train.role = #train.input<"x">}},
+    %dz: tensor<BxNxf32> {{train.role = #train.input<"dz">}})
+    -> ({results}) attributes {{train.step}} {{
   %zero = arith.constant 0.0 : f32
   %empty = tensor.empty() : tensor<NxNxf32>
   %fill = linalg.fill ins(%zero : f32) outs(%empty : tensor<NxNxf32>) -> tensor<NxNxf32>
@@ -40,41 +46,81 @@ func.func @step(
       indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>,
                        affine_map<(m, n, k) -> (m, n)>]
       ins(%dz, %x : tensor<BxNxf32>, tensor<BxNxf32>) outs(%fill : tensor<NxNxf32>) -> tensor<NxNxf32>
-  %n:4 = train.adam ins(%dw : tensor<NxNxf32>)
-      outs(%w, %m, %v, %t : tensor<NxNxf32>, tensor<NxNxf32>, tensor<NxNxf32>, tensor<f32>)
-      {lr = 1.0e-3 : f64, betas = array<f64: 0.9, 0.999>, eps = 1.0e-8 : f64, weight_decay = 1.0e-2 : f64, decoupled}
-  return %n#0, %n#1, %n#2, %n#3
-      : tensor<NxNxf32>, tensor<NxNxf32>, tensor<NxNxf32>, tensor<f32>
-}
+  %next:{count} = train.{op} ins(%dw : tensor<NxNxf32>) outs({values} : {types}) {{{attributes}}}
+  return {returned} : {types}
+}}
 """
 
+#: optimizer, width, batch, threads
+Case = tuple[str, int, int, int]
+
 HEADER = """\
-| weight | batch | threads | baseline min ms | backward min ms | ratio of minima | ratio of medians |
-|---|---|---|---|---|---|---|"""
+| optimizer | weight | batch | threads | baseline min ms | backward min ms | ratio of minima | ratio of medians |
+|---|---|---|---|---|---|---|---|"""
 
 
-def step_text(width: int, batch: int) -> str:
-    """The step of a `width` x `width` weight, `batch` rows."""
-    return STEP.replace("NxN", f"{width}x{width}").replace("BxN", f"{batch}x{width}")
+def step_text(optimizer: str, width: int, batch: int) -> str:
+    """dW = dz^T x and its update, of a `width` x `width` weight, `batch` rows."""
+    states, scalars, op, attributes = OPTIMIZERS[optimizer]
+    kept = [("w", "NxNxf32", '<"w">')]
+    kept += [(state, "NxNxf32", f'<"w", "{state}">') for state in states]
+    kept += [(state, "f32", f'<"w", "{state}">') for state in scalars]
+    roles = ["param"] + ["state"] * (len(kept) - 1)
+    text = STEP.format(
+        arguments=",\n    ".join(
+            f"%{name}: tensor<{type}> {{train.role = #train.{role}{key}}}"
+            for (name, type, key), role in zip(kept, roles)
+        ),
+        results=", ".join(
+            f"tensor<{type}> {{train.role = #train.next{key}}}" for _, type, key in kept
+        ),
+        count=len(kept),
+        op=op,
+        values=", ".join(f"%{name}" for name, _, _ in kept),
+        types=", ".join(f"tensor<{type}>" for _, type, _ in kept),
+        attributes=attributes,
+        returned=", ".join(f"%next#{i}" for i in range(len(kept))),
+    )
+    return text.replace("NxN", f"{width}x{width}").replace("BxN", f"{batch}x{width}")
 
 
-def compare(
-    options: argparse.Namespace, folder: Path, width: int, batch: int, threads: int
-) -> str:
-    """A row of the table. Ends the program where plait-run fails, or results differ."""
+def cache_bytes() -> int:
+    """Size of the last-level cache; 0 where the system does not say.
+
+    Not of sysconf, which adds up the caches of a whole socket.
+    """
+    sizes = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    return max((int(size.read_text().strip()[:-1]) * 1024 for size in sizes), default=0)
+
+
+def compare(options: argparse.Namespace, folder: Path, case: Case) -> dict:
+    """What was measured. Ends the program where plait-run fails, or results differ."""
+    optimizer, width, batch, threads = case
     step, report = folder / "step.mlir", folder / "report.json"
-    step.write_text(step_text(width, batch))
+    step.write_text(step_text(optimizer, width, batch))
     command = [options.plait_run, step, "--random-inputs", "--compare", f"--steps={options.steps}",
                f"--threads={threads}", f"--report={report}"]  # fmt: skip
     run = subprocess.run(command, stdout=subprocess.DEVNULL)
     if run.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit code {run.returncode}")
     times = {s["schedule"]: s["ms_per_step"] for s in json.loads(report.read_text())["schedules"]}
-    base, fused = times["baseline"], times["backward"]
+    return {
+        "optimizer": optimizer,
+        "width": width,
+        "batch": batch,
+        "threads": threads,
+        "baseline_ms": times["baseline"],
+        "backward_ms": times["backward"],
+    }
+
+
+def row(result: dict) -> str:
+    base, fused = result["baseline_ms"], result["backward_ms"]
     cells = [
-        f"{width}x{width}",
-        f"{batch}",
-        f"{threads}",
+        result["optimizer"],
+        f"{result['width']}x{result['width']}",
+        f"{result['batch']}",
+        f"{result['threads']}",
         f"{base['min']:.2f}",
         f"{fused['min']:.2f}",
         f"{fused['min'] / base['min']:.2f}",
@@ -88,21 +134,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--plait-run", type=Path, default=ROOT / "build/bin/plait-run")
+    parser.add_argument("--optimizers", nargs="+", default=["adamw"], choices=OPTIMIZERS)
     parser.add_argument("--widths", type=int, nargs="+", default=[1024, 4096], metavar="N")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 128], metavar="N")
     parser.add_argument("--threads", type=int, nargs="+", metavar="N",
                         default=sorted({1, len(os.sched_getaffinity(0))}))  # fmt: skip
     parser.add_argument("--steps", type=int, default=20,
                         help="that are checked; for every 20 of them, a block of 20 is timed")  # fmt: skip
+    parser.add_argument("--json", type=Path, help="also write the rows, all times in ms, to this file")
     options = parser.parse_args()
     if not options.plait_run.exists():
         sys.exit(f"no {options.plait_run}: cmake --build build, or --plait-run=FILE")
     print(HEADER)
+    results = []
     with tempfile.TemporaryDirectory() as folder:
-        for width in options.widths:
-            for batch in options.batches:
-                for threads in options.threads:
-                    print(compare(options, Path(folder), width, batch, threads), flush=True)
+        for case in itertools.product(
+            options.optimizers, options.widths, options.batches, options.threads
+        ):
+            results.append(compare(options, Path(folder), case))
+            print(row(results[-1]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"cache_bytes": cache_bytes(), "rows": results}, indent=1))
 
 
 if __name__ == "__main__":

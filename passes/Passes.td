@@ -330,8 +330,9 @@ def TrainFuseClusters : Pass<"train-fuse-clusters"> {
   }];
   let options = [
     Option<"panelBytes", "panel-bytes", "int64_t", /*default=*/"131072",
-           "Largest size in bytes of the gradient panel of one iteration; a "
-           "quarter of the second-level cache is a good choice.">
+           "Size in bytes of the gradient panel of one iteration, at most; a "
+           "quarter of the second-level cache is a good choice. Up to four "
+           "times as much where a product of more than 8 steps makes it.">
   ];
   let dependentDialects = ["::mlir::scf::SCFDialect",
                            "::mlir::linalg::LinalgDialect",

@@ -90,6 +90,37 @@ static SmallVector<int64_t> panelSizes(RankedTensorType type,
   return sizes;
 }
 
+static int64_t countSteps(linalg::LinalgOp op) {
+  int64_t count = 1;
+  for (auto [kind, extent] :
+       llvm::zip(op.getIteratorTypesArray(), op.getStaticLoopRanges()))
+    if (kind == utils::IteratorType::reduction)
+      count *= extent;
+  return count;
+}
+
+/// Bytes for a panel of `type`, whose gradient the cluster makes: more than
+/// `panelBytes` where a product of many rows makes it. The product copies its
+/// lanes once for a panel, and for a panel of 16 rows that costs as much as to
+/// multiply. Panels stay contiguous: updates of parts of rows are slower than
+/// what the copies cost. They stay many, so that threads can share.
+static int64_t chooseBytes(ClusterOp cluster, RankedTensorType type,
+                           int64_t panelBytes) {
+  constexpr int64_t kFewSteps = 8, kPanels = 32, kLarger = 4;
+  SmallVector<linalg::LinalgOp> producers;
+  for (auto op : cluster.getBody().getOps<linalg::LinalgOp>())
+    if (!isa<linalg::FillOp>(op))
+      producers.push_back(op);
+  // Each producer has a panel on the stack.
+  if (producers.size() != 1 ||
+      !linalg::isaContractionOpInterface(producers.front()) ||
+      producers.front().hasDynamicShape() ||
+      countSteps(producers.front()) <= kFewSteps)
+    return panelBytes;
+  int64_t bytes = type.getNumElements() * elementBytes(type);
+  return std::clamp(bytes / kPanels, panelBytes, kLarger * panelBytes);
+}
+
 /// The op of the decomposed update whose first result is the next parameter.
 static linalg::LinalgOp findRoot(ClusterOp cluster) {
   Block &body = cluster.getBody().front();
@@ -254,10 +285,14 @@ LogicalResult plait::fuseCluster(RewriterBase &rewriter, ClusterOp cluster,
     return failure();
   SmallVector<UpdateOpInterface> updates;
   cluster.walk([&](UpdateOpInterface update) { updates.push_back(update); });
+  bool backward = cluster.getKind() == Placement::Backward;
+  if (backward && !updates.empty())
+    panelBytes = chooseBytes(
+        cluster, cast<RankedTensorType>(updates.front().getParam().getType()),
+        panelBytes);
   for (UpdateOpInterface update : updates)
     if (failed(decomposeUpdate(rewriter, update)))
       return failure();
-  bool backward = cluster.getKind() == Placement::Backward;
   if (failed(backward ? fuseBackwardCluster(rewriter, cluster, panelBytes)
                       : fuseForwardCluster(rewriter, cluster, panelBytes)))
     return failure();

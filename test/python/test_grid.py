@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The grid of docs/Reproduction.md can be asked for. Times are not judged."""
 
+import json
 import os
 import re
 import subprocess
@@ -28,8 +29,19 @@ def test_rows():
     header, _, *rows = run.stdout.splitlines()
     # The document's table is what this prints.
     assert header in (ROOT / "docs/Reproduction.md").read_text()
-    cells = [re.fullmatch(r"\| (\d+)x\1 \| (\d+) \| 1 (\| \d+\.\d\d ){4}\|", row) for row in rows]
+    cells = [re.fullmatch(r"\| adamw \| (\d+)x\1 \| (\d+) \| 1 (\| \d+\.\d\d ){4}\|", row) for row in rows]
     assert [(c[1], c[2]) for c in cells] == [("16", "1"), ("16", "3"), ("24", "1"), ("24", "3")]
+
+
+@needs_plait_run
+def test_every_optimizer(tmp_path):
+    names = ["sgd", "momentum", "adagrad", "rmsprop", "adadelta", "adamw"]
+    run = grid(f"--plait-run={os.environ['PLAIT_RUN']}", "--widths", "16", "--batches", "3",
+               "--threads", "1", "--optimizers", *names, "--json", str(tmp_path / "rows.json"))  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["optimizer"] for row in rows] == names
+    assert all(row["backward_ms"]["min"] > 0 for row in rows)
 
 
 def test_no_plait_run():

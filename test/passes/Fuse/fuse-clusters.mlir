@@ -43,6 +43,41 @@ func.func @backward(%w: tensor<64x16xf32>, %m: tensor<64x16xf32>, %v: tensor<64x
 
 // -----
 
+// A product of 16 steps copies its lanes for each panel: the panel is four times
+// as large, but there are 32 of them where that is too large.
+
+// CHECK-LABEL: func.func @many_steps
+// CHECK:         scf.forall (%{{.*}}) = (0) to (2048) step (64)
+// CHECK-LABEL: func.func @many_steps_of_a_small_parameter
+// CHECK:         scf.forall (%{{.*}}) = (0) to (512) step (16)
+func.func @many_steps(%w: tensor<2048x16xf32>, %x: tensor<2048x16xf32>, %dy: tensor<16x16xf32>) -> tensor<2048x16xf32> {
+  %r = train.cluster <backward> ins(%x, %dy, %w : tensor<2048x16xf32>, tensor<16x16xf32>, tensor<2048x16xf32>) {
+  ^bb0(%a: tensor<2048x16xf32>, %b: tensor<16x16xf32>, %p: tensor<2048x16xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<2048x16xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<2048x16xf32>) -> tensor<2048x16xf32>
+    %g = linalg.matmul ins(%a, %b : tensor<2048x16xf32>, tensor<16x16xf32>) outs(%f : tensor<2048x16xf32>) -> tensor<2048x16xf32>
+    %n = train.sgd ins(%g : tensor<2048x16xf32>) outs(%p : tensor<2048x16xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<2048x16xf32>
+  } : tensor<2048x16xf32>
+  return %r : tensor<2048x16xf32>
+}
+
+func.func @many_steps_of_a_small_parameter(%w: tensor<512x16xf32>, %x: tensor<512x16xf32>, %dy: tensor<16x16xf32>) -> tensor<512x16xf32> {
+  %r = train.cluster <backward> ins(%x, %dy, %w : tensor<512x16xf32>, tensor<16x16xf32>, tensor<512x16xf32>) {
+  ^bb0(%a: tensor<512x16xf32>, %b: tensor<16x16xf32>, %p: tensor<512x16xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<512x16xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<512x16xf32>) -> tensor<512x16xf32>
+    %g = linalg.matmul ins(%a, %b : tensor<512x16xf32>, tensor<16x16xf32>) outs(%f : tensor<512x16xf32>) -> tensor<512x16xf32>
+    %n = train.sgd ins(%g : tensor<512x16xf32>) outs(%p : tensor<512x16xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<512x16xf32>
+  } : tensor<512x16xf32>
+  return %r : tensor<512x16xf32>
+}
+
+// -----
+
 // Forward: a panel of the parameter is updated once, used, and yielded. Fusing
 // it without yielding would compute it twice, with the right numbers.
 
