@@ -24,6 +24,8 @@ from pathlib import Path
 import torch
 
 LLVM = Path("/usr/lib/llvm-22/bin")
+#: Square, few rows, and sizes that no tile divides.
+SIZES = "512x512x512,2048x2048x2048,1x4096x4096,8x4096x4096,64x4096x4096,10x1000x784"
 WARM_UP = 3
 #: Seconds between blocks: libomp's threads spin for 0.2.
 PAUSE = 0.25
@@ -104,7 +106,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--blocks", type=int, default=6, help="of each side")
     parser.add_argument("--block", type=int, default=10, help="calls in a block, from 4 on")
-    parser.add_argument("--sizes", default="512x512x512,2048x2048x2048", help="MxNxK, ...")
+    parser.add_argument("--sizes", default=SIZES, help=f"MxNxK, ...; {SIZES}")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     ctypes.CDLL(str(LLVM.parent / "lib" / "libomp.so")).omp_set_num_threads(options.threads)
