@@ -372,7 +372,8 @@ def TrainMaterializeNext : Pass<"train-materialize-next"> {
     then either finds the value in place or copies it there, or refuses where a
     later reader still needs the old value; it can no longer return a fresh
     buffer silently. A value that is carried twice is copied for the second
-    argument.
+    argument. A loop that fills an empty tensor, as a scan over layers stacks their
+    gradients, fills the argument where nothing in or behind it reads that.
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
                            "::mlir::linalg::LinalgDialect"];

@@ -16,11 +16,13 @@
 #include "../NotCalled.h"
 #include "MayBeArgument.h"
 
-#include "plait/Dialect/Train/Train.h"
 #include "plait/Analysis/Aliases.h"
+#include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -33,9 +35,10 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
-/// Whether an op of the block behind `op` reads `old` or a part of it. What the
-/// block ends in does not count.
-static bool isReadBehind(Value old, Operation *op) {
+/// Whether an op of `op`'s block that `counts`, or one inside of it, reads `old`
+/// or a part of it.
+static bool isReadBy(Value old, Operation *op,
+                     llvm::function_ref<bool(Operation *)> counts) {
   SmallVector<Value> parts = {old};
   while (!parts.empty())
     for (Operation *user : parts.pop_back_val().getUsers()) {
@@ -44,11 +47,23 @@ static bool isReadBehind(Value old, Operation *op) {
         continue;
       }
       Operation *inBlock = op->getBlock()->findAncestorOpInBlock(*user);
-      if (inBlock && op->isBeforeInBlock(inBlock) &&
-          !inBlock->hasTrait<OpTrait::IsTerminator>())
+      if (inBlock && counts(inBlock))
         return true;
     }
   return false;
+}
+
+/// Whether an op of the block behind `op` reads `old` or a part of it. What the
+/// block ends in does not count.
+static bool isReadBehind(Value old, Operation *op) {
+  return isReadBy(old, op, [op](Operation *reader) {
+    return op->isBeforeInBlock(reader) &&
+           !reader->hasTrait<OpTrait::IsTerminator>();
+  });
+}
+
+static bool isReadIn(Value old, Operation *op) {
+  return isReadBy(old, op, [op](Operation *reader) { return reader == op; });
 }
 
 /// A loop that starts with the argument ends in its buffer: its iterations are
@@ -61,6 +76,22 @@ static bool isCarriedThroughLoop(BlockArgument arg, Value value) {
     return false;
   OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
   return init && init->get() == arg && !isReadBehind(arg, loop);
+}
+
+/// A loop that fills a tensor which begins empty, as a scan stacks its results,
+/// fills the argument instead. Left to the elimination of empty tensors, that
+/// would happen after the result has been asked for in the argument: the conflict
+/// that isCarriedThroughLoop avoids.
+static void beginInArgument(BlockArgument arg, Value value) {
+  auto loop = value.getDefiningOp<scf::ForOp>();
+  if (!loop || loop->getBlock() != arg.getOwner())
+    return;
+  OpOperand *init = loop.getTiedLoopInit(cast<OpResult>(value));
+  if (!init->get().getDefiningOp<tensor::EmptyOp>() ||
+      init->get().getType() != arg.getType() || isReadIn(arg, loop) ||
+      isReadBehind(arg, loop))
+    return;
+  init->set(arg);
 }
 
 /// What no result replaces is the same in the next step: inputs, but also frozen
@@ -144,6 +175,9 @@ static void materializeNext(FunctionOpInterface step) {
   Operation *ret = body->getTerminator();
   OpBuilder b(ret);
   DenseMap<Value, Value> ties;
+  for (unsigned i = 0, e = step.getNumResults(); i < e; ++i)
+    if (BlockArgument arg = getCarriedArg(step, i))
+      beginInArgument(arg, ret->getOperand(i));
   copyWhatIsOverwritten(step, ret, b);
   for (unsigned i = 0, e = step.getNumResults(); i < e; ++i) {
     BlockArgument arg = getCarriedArg(step, i);

@@ -150,6 +150,64 @@ func.func @carried_through_loop(
   return %r#0, %r#1 : tensor<4xf32>, tensor<4xf32>
 }
 
+// A loop that fills what begins empty, as a scan stacks gradients, fills the
+// argument. Told to write its result there once it did so already, bufferization
+// found a conflict.
+
+// CHECK-LABEL: func.func @filled_by_loop
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<3x4xf32> {train.role = #train.param<"w">}, %[[P:[^ ]*]]: tensor<3x4xf32>
+// CHECK:         %[[N:.*]] = arith.addf
+// CHECK:         %[[LOOP:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[P]])
+// CHECK:         %[[NT:.*]] = bufferization.materialize_in_destination %[[N]] in %[[W]]
+// CHECK-NEXT:    return %[[NT]], %[[LOOP]]
+func.func @filled_by_loop(
+    %w: tensor<3x4xf32> {train.role = #train.param<"w">}, %p: tensor<3x4xf32> {train.role = #train.pending<"w", "in0">},
+    %x: tensor<4xf32> {train.role = #train.input<"x">})
+    -> (tensor<3x4xf32> {train.role = #train.next<"w">}, tensor<3x4xf32> {train.role = #train.pending<"w", "in0">})
+    attributes {train.step} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %n = arith.addf %w, %p : tensor<3x4xf32>
+  %e = tensor.empty() : tensor<3x4xf32>
+  %g = scf.for %k = %c0 to %c3 step %c1 iter_args(%a = %e) -> (tensor<3x4xf32>) {
+    %i = tensor.insert_slice %x into %a[%k, 0] [1, 4] [1, 1] : tensor<4xf32> into tensor<3x4xf32>
+    scf.yield %i : tensor<3x4xf32>
+  }
+  return %n, %g : tensor<3x4xf32>, tensor<3x4xf32>
+}
+
+// Where the old value is read in the loop, or behind it, the loop has a tensor of
+// its own.
+
+// CHECK-LABEL: func.func @do_not_fill_what_is_read
+// CHECK:         %[[E:.*]] = tensor.empty
+// CHECK:         %[[A:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[E]])
+// CHECK:         %[[B:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[E]])
+// CHECK:         %[[AT:.*]] = bufferization.materialize_in_destination %[[A]]
+// CHECK-NEXT:    %[[BT:.*]] = bufferization.materialize_in_destination %[[B]]
+func.func @do_not_fill_what_is_read(
+    %p: tensor<3x4xf32> {train.role = #train.state<"", "p">}, %q: tensor<3x4xf32> {train.role = #train.state<"", "q">},
+    %x: tensor<4xf32> {train.role = #train.input<"x">})
+    -> (tensor<3x4xf32> {train.role = #train.next<"", "p">}, tensor<3x4xf32> {train.role = #train.next<"", "q">},
+        tensor<3x4xf32> {train.role = #train.output<"y">}) attributes {train.step} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %e = tensor.empty() : tensor<3x4xf32>
+  %a = scf.for %k = %c0 to %c3 step %c1 iter_args(%i = %e) -> (tensor<3x4xf32>) {
+    %old = tensor.extract_slice %p[%k, 0] [1, 4] [1, 1] : tensor<3x4xf32> to tensor<4xf32>
+    %new = tensor.insert_slice %old into %i[0, 0] [1, 4] [1, 1] : tensor<4xf32> into tensor<3x4xf32>
+    scf.yield %new : tensor<3x4xf32>
+  }
+  %b = scf.for %k = %c0 to %c3 step %c1 iter_args(%i = %e) -> (tensor<3x4xf32>) {
+    %new = tensor.insert_slice %x into %i[%k, 0] [1, 4] [1, 1] : tensor<4xf32> into tensor<3x4xf32>
+    scf.yield %new : tensor<3x4xf32>
+  }
+  %y = arith.negf %q : tensor<3x4xf32>
+  return %a, %b, %y : tensor<3x4xf32>, tensor<3x4xf32>, tensor<3x4xf32>
+}
+
 // An argument that passes through is its own next value, whoever else takes it
 // over.
 
