@@ -437,12 +437,14 @@ def TrainExpandCopies : Pass<"train-expand-copies"> {
 }
 
 def TrainApproximateMath : Pass<"train-approximate-math"> {
-  let summary = "Compute exp, log, tanh and erf by arithmetic";
+  let summary = "Compute exp, log, tanh, erf, log1p and expm1 by arithmetic";
   let description = [{
-    `math.exp`, `math.log`, `math.tanh` and `math.erf` of f32 become polynomials,
-    upstream's, within a few units in the last place of the exact value, and zero
-    where exp is below the least normal number. So loops around them can be
-    vectors.
+    `math.exp`, `math.log`, `math.tanh`, `math.erf`, `math.log1p` and `math.expm1` of
+    f32 become polynomials, upstream's, within a few units in the last place of the
+    exact value, and zero where exp is below the least normal number; log takes what
+    is below that for it. So loops around them can be vectors. `math.log1p` and
+    `math.expm1` of f64 become `math.log` and `math.exp` and what corrects their
+    rounding.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect",

@@ -1,6 +1,7 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""exp, log, tanh and erf are polynomials in a compiled step: how exact they are."""
+"""exp, log, tanh, erf, log1p and expm1 are arithmetic in a compiled step: how exact
+they are."""
 
 import math
 
@@ -20,6 +21,8 @@ CASES = {
     "log": (torch.log, 1e-6, 1e6, 2),
     "tanh": (torch.tanh, -12, 12, 8),
     "erf": (torch.erf, -5, 5, 8),
+    "log1p": (torch.log1p, -0.99, 20, 8),
+    "expm1": (torch.expm1, -20, 20, 8),
 }
 
 
@@ -65,3 +68,26 @@ def test_special_values(name):
     torch.testing.assert_close(
         compute(function, x), function(x), rtol=1e-6, atol=1e-37, equal_nan=True
     )
+
+
+@pytest.mark.parametrize("name", ["log1p", "expm1"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_small_numbers_keep_their_digits(name, dtype):
+    """log(1 + x) and exp(x) - 1 as they are written lose x, all of it below 1e-7."""
+    function = CASES[name][0]
+    x = torch.logspace(-35, 1, 2000, dtype=torch.float64).to(dtype)
+    x = torch.cat([x, -x * 0.09])
+    exact = function(x.double()).float()
+    torch.testing.assert_close(compute(function, x).float(), exact, rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("name", ["asinh", "cosh", "tan", "atanh"])
+def test_calls_of_the_c_library_in_a_vector_loop(name):
+    """Reductions have lanes; what has no vector form is called for each of them."""
+    function = getattr(torch, name)
+    x = torch.linspace(-0.9, 0.9, 64)
+
+    def total(x):
+        return function(x).sum()
+
+    torch.testing.assert_close(compute(total, x), total(x).expand(64), rtol=1e-5, atol=1e-5)
