@@ -11,6 +11,7 @@ from typing import Any
 
 from plait.torch.decompositions import (
     activations,
+    comparisons,
     convolution,
     embedding,
     geometry,
@@ -23,6 +24,6 @@ from plait.torch.decompositions import (
 def step_decompositions() -> dict[Any, Callable[..., Any]]:
     """For each op that needs one, the op in terms of others."""
     families = (
-        activations, convolution, embedding, geometry, losses, normalization, pooling,
+        activations, comparisons, convolution, embedding, geometry, losses, normalization, pooling,
     )  # fmt: skip
     return {op: form for family in families for op, form in family.DECOMPOSITIONS.items()}
