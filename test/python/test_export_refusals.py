@@ -3,6 +3,7 @@
 """What the export from PyTorch refuses, and what it says."""
 
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from exported import Tied, batch, export, mlp, same_as_eager, torch
@@ -239,3 +240,72 @@ def test_refuse_unsigned_buffer():
     model = mlp()
     model.register_buffer("seen", torch.zeros(3, dtype=torch.uint8))
     refuse("'seen' is torch.uint8, which a step does not carry", model)
+
+
+def test_refuse_numpy_view_of_a_parameter():
+    """It shares the parameter's memory, but is no tensor that torch knows of."""
+    model = mlp()
+    view = model.fc1.weight.detach().numpy()
+
+    def loss_fn(z, y):
+        return nn.functional.cross_entropy(z * torch.from_numpy(view).sum(), y)
+
+    refuse("uses 'fc1.weight' as a tensor of its own", model, loss_fn=loss_fn)
+
+
+calls = 0
+
+
+def test_refuse_global_counter():
+    def loss_fn(z, y):
+        global calls
+        calls += 1
+        return nn.functional.cross_entropy(z, y) * (1 if calls < 5 else 2)
+
+    refuse("changes loss_fn: calls", mlp(), loss_fn=loss_fn)
+    assert calls == 0
+
+
+def test_refuse_scripted_module():
+    refuse("ScriptModule is made by torch.jit.script", torch.jit.script(nn.Linear(6, 3)))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_refuse_checkpoints(reentrant):
+    def forward(x):
+        return torch.utils.checkpoint.checkpoint(torch.tanh, x, use_reentrant=reentrant)
+
+    refuse("torch.utils.checkpoint, have no import", mlp(activation=Apply(forward)))
+
+
+@pytest.mark.parametrize("option", ["accumulation_steps", "seed"])
+@pytest.mark.parametrize("value", [1.5, "1", True])
+def test_refuse_options_that_are_no_integers(option, value):
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(TypeError, match=f"{option} must be an int"):
+        export_step(model, nn.CrossEntropyLoss(), optimizer, batch(), **{option: value})
+
+
+def test_refuse_op_that_torch_mlir_cannot_lower_by_name():
+    """Its complaint is about a number, and says no op."""
+    diagonal = Apply(lambda x: x + torch.diag(x[:4, :4]).sum())
+    refuse(r"cannot lower (aten|prims)\.", mlp(activation=diagonal))
+
+
+def test_exports_in_several_threads():
+    """Tracing replaces functions of torch's modules, so that one waits for another."""
+    model = mlp()
+    arguments = (model, nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters()), batch())
+    with ThreadPoolExecutor(2) as pool:
+        exports = [pool.submit(export_step, *arguments) for _ in range(4)]
+    assert len({export.result().module_text for export in exports}) == 1
+
+
+def test_export_under_inference_mode_and_anomaly_detection():
+    model = mlp()
+    arguments = (model, nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters()), batch())
+    expected = export_step(*arguments).module_text
+    for mode in (torch.inference_mode(), torch.autograd.set_detect_anomaly(True)):
+        with mode:
+            assert export_step(*arguments).module_text == expected

@@ -260,6 +260,27 @@ def test_refuse_optimizer_that_changes_its_attributes():
     refuse("Counting changes its count in each step", lambda p: Counting(p, 0.1))
 
 
+class Damped(torch.optim.Optimizer):
+    """Of a number that is an attribute of its own, which torch does not copy."""
+
+    def __init__(self, parameters, lr, damping):
+        super().__init__(parameters, {"lr": lr})
+        self.damping = damping
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(p.grad / (p.grad.abs() + self.damping), alpha=group["lr"])
+
+
+@needs_plait_run
+def test_optimizer_with_attributes_of_its_own(tmp_path):
+    model = mlp()
+    optimizer = Damped(model.parameters(), 0.05, 0.3)
+    compare_training(tmp_path, model, nn.CrossEntropyLoss(), data(), optimizer=optimizer)
+
+
 class Branching(torch.optim.SGD):
     @torch.no_grad()
     def step(self, closure=None):

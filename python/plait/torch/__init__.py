@@ -3,6 +3,7 @@
 """Import a PyTorch training step: `plait.torch.export_step`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from threading import RLock
 
 import numpy as np
 
@@ -40,6 +41,9 @@ from plait.torch.traced_optimizer import States, initial_states, trace_update
 __all__ = ["TorchStep", "compile", "export_step"]
 
 Tensors = Mapping[str, torch.Tensor]
+
+#: One export at a time.
+_TRACING = RLock()
 
 
 def export_step(
@@ -106,9 +110,32 @@ def export_step(
         TypeError, ValueError: the arguments do not fit together.
     """
     clipping = Clipping(clip_grad_norm, clip_norm_type, clip_grad_value)
+    for option, value in (("accumulation_steps", accumulation_steps), ("seed", seed or 0)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{option} must be an int, not {value!r}")
     if accumulation_steps < 1:
         raise ValueError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
     check_kinds(model, loss_fn, optimizer)
+    # Tracing replaces functions of torch's modules, which all threads see.
+    with _TRACING, torch.inference_mode(False):
+        return _exported(
+            model, loss_fn, optimizer, example_inputs, num_targets, lr_input, clipping,
+            accumulation_steps, seed,
+        )  # fmt: skip
+
+
+def _exported(
+    model: torch.nn.Module,
+    loss_fn: Callable[..., torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    example_inputs: Sequence[torch.Tensor],
+    num_targets: int,
+    lr_input: bool,
+    clipping: Clipping,
+    accumulation_steps: int,
+    seed: int | None,
+) -> ExportedStep:
+    """What `export_step` does, after its options have been looked at."""
     check_modules(model)
     loss = LossModule(model, loss_fn, num_targets)
     parameters, buffers = dict(loss.named_parameters()), dict(loss.named_buffers())

@@ -54,11 +54,14 @@ def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
     if run.returncode == 0:
         return with_loops(run.stdout)
     if run.returncode < 0:
-        crashing = next((where(node) for node in _crashing(nodes)), "an op")
+        crashing = next((where(node) for node in _failing(nodes, crash=True)), "an op")
         raise UnsupportedError(f"torch-mlir crashes when it lowers {crashing}")
     said = re.search(r"error: (.*)", run.stderr)
     reason = said[1] if said else run.stderr[:300]
-    raise UnsupportedError(f"torch-mlir cannot lower {_op_in(run.stderr, nodes)}: {reason[:300]}")
+    op = _op_in(run.stderr, nodes)
+    if op is None:
+        op = next((where(node) for node in _failing(nodes, crash=False)), "an op")
+    raise UnsupportedError(f"torch-mlir cannot lower {op}: {reason[:300]}")
 
 
 def _imported(graphs: Mapping[str, Graph]) -> str:
@@ -86,8 +89,8 @@ def _run(text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=text, capture_output=True, text=True)
 
 
-def _crashing(nodes: list[Node]) -> Iterator[Node]:
-    """The ops that make torch-mlir abort even if they are alone."""
+def _failing(nodes: list[Node], crash: bool) -> Iterator[Node]:
+    """The ops that make torch-mlir abort, or just fail, even if they are alone."""
     tried: set[Any] = set()
     for node in nodes:
         if node.op != "call_function" or node.target in tried:
@@ -100,18 +103,18 @@ def _crashing(nodes: list[Node]) -> Iterator[Node]:
         result = graph.node_copy(node, copies.__getitem__)
         try:
             graph.output((result,))
-            if _run(_imported({"main": graph})).returncode < 0:
+            code = _run(_imported({"main": graph})).returncode
+            if code < 0 if crash else code != 0:
                 yield node
         except Exception:  # an op of several results, whose choice is a node of its own
             continue
 
 
-def _op_in(message: str, nodes: list[Node]) -> str:
-    """The op that a diagnostic is about, with its module, as well as it says."""
+def _op_in(message: str, nodes: list[Node]) -> str | None:
+    """The op that a diagnostic is about, with its module, as well as it says; None
+    where it is about a number."""
     names = re.findall(r"torch\.((?:aten|prims|prim)\.[\w.]+)", message)
-    if not names:
-        return "an op"
     for node in nodes:
-        if str(node.target) in (names[-1], f"{names[-1]}.default"):
+        if names and str(node.target) in (names[-1], f"{names[-1]}.default"):
             return where(node)
-    return f"torch.{names[-1]}"
+    return f"torch.{names[-1]}" if names and names[-1].startswith("aten.") else None

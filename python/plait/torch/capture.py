@@ -29,7 +29,7 @@ from plait.torch.index_check import Check, trace_check
 from plait.torch.indices import Use, Wrapping, index_uses, may_be_negative
 from plait.torch.modules import marked
 from plait.torch.one_hot import OneHot
-from plait.torch.probe import called
+from plait.torch.probe import NO_CHECKPOINTS, called
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
 from plait.torch.recurrent import RecurrentLoops
 from plait.torch.tracing import decompositions, trace
@@ -213,19 +213,22 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH):
-            with RecurrentLoops(), OneHot():
+            # Its checks of gradients branch on them.
+            with torch.autograd.set_detect_anomaly(False), RecurrentLoops(), OneHot():
                 yield
     except (ImportError, UnsupportedError):
         raise
     except Exception as error:
         # The eager run has succeeded: what fails here is the tracing itself.
         # torch and the tracer raise many unrelated classes.
-        place = running.failed or type(loss.model).__name__
+        place = running.failed or f"the loss of {type(loss.model).__name__}, or its gradients"
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         if isinstance(error, _VALUE_NEEDED):
             reason += ". A forward pass must not branch on values, nor take sizes from them"
             if any("/torch/distributions/" in f.filename for f in extract_tb(error.__traceback__)):
                 reason += ": give the torch.distributions object validate_args=False"
+        if "saved tensor hooks" in reason:
+            reason = NO_CHECKPOINTS
         raise UnsupportedError(f"cannot trace {place}: {reason}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)

@@ -43,6 +43,8 @@ def checked_inputs(
         for i, value in enumerate(part)
     }
     for name, value in named.items():
+        if value.is_nested:
+            raise UnsupportedError(f"input '{name}' is nested: pad it to one shape")
         if value.layout != torch.strided:
             raise UnsupportedError(f"input '{name}' is {value.layout}: convert it with to_dense()")
         if value.device.type != "cpu":

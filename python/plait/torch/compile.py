@@ -214,6 +214,8 @@ class TorchStep(CompiledStep):
             return super()._prepare(slot, value)
         if value.device.type != "cpu":
             raise ValueError(f"input '{slot.name}' is on {value.device}: move it to the CPU")
+        if value.is_nested:
+            raise TypeError(f"input '{slot.name}' is nested: pad it to one shape")
         if value.layout != torch.strided:
             raise TypeError(f"input '{slot.name}' is {value.layout}: convert it with to_dense()")
         check_input(slot, str(value.dtype).removeprefix("torch."), value.shape, self._unsigned)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.func import functionalize
 from torch.fx import GraphModule
 
@@ -42,9 +43,10 @@ def check_constants(
                 " step does not carry, so it would stay what it is now: make it a buffer"
                 " (register_buffer)"
             )
-        if _memory(value) in names:
+        name = names.get(_memory(value)) or _overlapped(value, owned)
+        if name is not None:
             raise UnsupportedError(
-                f"{place} uses '{names[_memory(value)]}' as a tensor of its own, so it would not"
+                f"{place} uses '{name}' as a tensor of its own, so it would not"
                 " change: use it as an attribute of its module in the forward pass or the loss"
             )
         if value.requires_grad:
@@ -68,6 +70,26 @@ def functional(
 
     pure = functionalize(inner, remove="mutations")
     return lambda *arguments: pure(values, *arguments)
+
+
+def _overlapped(value: Tensor, owned: Mapping[str, Tensor]) -> str | None:
+    """Whose memory this is, if it came by another way than through torch: numpy's
+    view of a parameter, say."""
+    start, end = _reach(value)
+    for name, other in owned.items():
+        first, last = _reach(other)
+        if start < last and first < end:
+            return name.removeprefix("model.")
+    return None
+
+
+def _reach(value: Tensor) -> tuple[int, int]:
+    """The first byte of a tensor's memory, and the one behind it; none if it is a
+    stand-in without memory."""
+    if isinstance(value, FakeTensor) or value.device.type != "cpu":
+        return 0, 0
+    storage = value.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
 
 
 def _memory(value: Tensor) -> int:

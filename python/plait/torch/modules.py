@@ -67,13 +67,9 @@ def marked(model: torch.nn.Module) -> Iterator[Running]:
     refusal that does not say so gets to.
     """
     running, hooks = Running(), []
-    for name, module in model.named_modules():
-        mark = describe(name, module)
-        hooks += [
-            module.register_forward_pre_hook(lambda _, args, mark=mark: running.enter(mark, args)),
-            module.register_forward_hook(lambda *_: running.leave()),
-        ]
     try:
+        for name, module in model.named_modules():
+            hooks += _hooks(running, describe(name, module), module)
         with traceback.preserve_node_meta():
             try:
                 yield running
@@ -87,6 +83,19 @@ def marked(model: torch.nn.Module) -> Iterator[Running]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _hooks(running: Running, mark: str, module: torch.nn.Module) -> list[Any]:
+    try:
+        return [
+            module.register_forward_pre_hook(lambda _, args: running.enter(mark, args)),
+            module.register_forward_hook(lambda *_: running.leave()),
+        ]
+    except RuntimeError as error:
+        raise UnsupportedError(
+            f"{mark} is made by torch.jit.script, which cannot be looked into: give the module that"
+            " it was made from"
+        ) from error
 
 
 def origin(node: Node) -> str | None:

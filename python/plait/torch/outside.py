@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import getattr_static
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -70,6 +71,10 @@ class State:
         """A module and all in it, each under its own name."""
         self._names |= {id(module): describe(name, module) for name, module in root.named_modules()}
         self.add("", root)
+        for name, module in root.named_modules():
+            forward = getattr_static(type(module), "forward", None)
+            if isinstance(forward, FunctionType):
+                self._add_globals(describe(name, module), forward)
 
     def add(self, place: str, value: Any) -> None:
         """A value and all that is reached from it.
@@ -102,6 +107,7 @@ class State:
             self.values[place] = value
             for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
                 self._add_cell(f"{place}: {name}", cell)
+            self._add_globals(place, value)
             for i, default in enumerate(value.__defaults__ or ()):
                 self.add(f"{place}: default {i}", default)
         elif isinstance(value, (list, tuple, deque)):
@@ -132,6 +138,15 @@ class State:
                                             for key, _ in items])  # fmt: skip
         for key, inner in items:
             self.add(f"{place}[{key!r}]" if isinstance(key, _PLAIN) else f"{place}[...]", inner)
+
+    def _add_globals(self, place: str, function: FunctionType) -> None:
+        """The numbers and strings among the global variables that it names."""
+        held = function.__globals__
+        for name in function.__code__.co_names:
+            content = held.get(name)
+            if isinstance(content, (int, float, str)):
+                self._restore.append(partial(held.__setitem__, name, content))
+                self.values[f"{place}: {name}"] = content
 
     def _add_cell(self, place: str, cell: CellType) -> None:
         try:

@@ -29,6 +29,11 @@ from plait.torch.writes import Watch
 
 Tensors = Mapping[str, Tensor]
 
+NO_CHECKPOINTS = (
+    "hooks on saved tensors, as of torch.utils.checkpoint, have no import: call the function"
+    " itself, without checkpoint"
+)
+
 
 @dataclass(frozen=True)
 class Probed:
@@ -113,7 +118,12 @@ def _run(
         raise UnsupportedError("the loss depends on no parameter that the optimizer updates")
     for name, carry in after.items():
         _check_next(name, copies[name], carry)
-    grads = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+    try:
+        grads = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+    except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            raise UnsupportedError(NO_CHECKPOINTS) from error
+        raise
     found = {name: grad for name, grad in zip(leaves, grads) if grad is not None}
     return _Run(value.detach(), found, after, watch)
 

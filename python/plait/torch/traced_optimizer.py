@@ -166,7 +166,9 @@ def _copy(
     rates: Mapping[int, Tensor],
 ) -> Optimizer:
     """The optimizer with other tensors, and settings that can be traced."""
-    clone = copy.copy(optimizer)
+    # Not copy.copy: what torch pickles of an optimizer lacks its own attributes.
+    clone = object.__new__(type(optimizer))
+    vars(clone).update(vars(optimizer))
     # Schedulers and hooks wrap `step` on the instance.
     vars(clone).pop("step", None)
     names = {value: name for name, value in trained.items()}

@@ -18,7 +18,10 @@ from torch import Tensor
 aten = torch.ops.aten
 
 
-_ROUND = {torch.float32: np.float32, torch.float64: np.float64}
+_ROUND: dict[torch.dtype, Callable[[float], Any]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 
 
 def rounded(number: float, like: Tensor) -> float:
