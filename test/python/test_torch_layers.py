@@ -196,6 +196,43 @@ def test_input_changed_in_place(tmp_path):
     compare_training(tmp_path, model, nn.CrossEntropyLoss(), (rows(6), labels()))
 
 
+def _columns(x):
+    x = x.clone()
+    x[:, 0] = x[:, 1] * 2
+    x[:, 3] *= 2
+    return x
+
+
+def _rows_and_steps(x):
+    x = x.reshape(4, 2, 4).clone()
+    x[1:3, :, ::2] = 0.5
+    x[0, 1] = x[3, 0]
+    return x.reshape(4, 8)
+
+
+def _filled(x):
+    columns = torch.empty_like(x)
+    for i in range(8):
+        columns[:, i] = x[:, 7 - i] * i
+    return columns
+
+
+@pytest.mark.parametrize("write", [_columns, _rows_and_steps, _filled])
+def test_slices_written_in_place(tmp_path, write):
+    """The gradient of such a write is as_strided_scatter, of fewer dimensions."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.up, self.down = nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.down(write(torch.tanh(self.up(x))))
+
+    compare_training(tmp_path, Model(), nn.CrossEntropyLoss(), (rows(6), labels()))
+
+
 @pytest.mark.parametrize("norm", ["weight", "spectral"])
 def test_parametrized_weights(tmp_path, norm):
     torch.manual_seed(0)

@@ -84,21 +84,30 @@ def window_count(
 
 
 def _slices(
-    base: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None
+    x: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None
 ) -> list[tuple[int, int, int]] | None:
-    """Start, end and step along each dimension of a contiguous `base` that give
-    these elements of its memory, if they are such a slice."""
-    if not base.is_contiguous() or len(size) != base.dim() or 0 in size:
+    """For each dimension of `x`, (start, end, step) of the view that as_strided makes
+    of it; None if that is not made of slices. A dimension that the view lacks, as
+    of w[:, 0], has one element in it."""
+    if not x.is_contiguous() or 0 in size or 0 in x.shape:
         return None
-    found, rest = [], offset or 0
-    for length, unit, count, jump in zip(base.shape, base.stride(), size, stride):
-        start, rest = divmod(rest, unit)
-        step = 1 if count == 1 else jump // unit
-        end = start + (count - 1) * step + 1
-        if (count > 1 and jump % unit) or step < 1 or end > length:
+    offset = offset or 0
+    starts = [offset // own % n for own, n in zip(x.stride(), x.shape)]
+    if offset != sum(start * own for start, own in zip(starts, x.stride())):
+        return None
+    slices = [(start, start + 1, 1) for start in starts]
+    dims = iter(range(x.dim()))
+    for count, step in zip(size, stride):
+        if count == 1:
+            continue
+        for dim in dims:
+            end = starts[dim] + (count - 1) * step // x.stride(dim) + 1
+            if step and step % x.stride(dim) == 0 and end <= x.shape[dim]:
+                slices[dim] = (starts[dim], end, step // x.stride(dim))
+                break
+        else:
             return None
-        found.append((start, end, step))
-    return found
+    return slices
 
 
 def as_strided(
@@ -110,7 +119,7 @@ def as_strided(
         return NotImplemented
     for dim, (start, end, step) in enumerate(slices):
         x = aten.slice.Tensor(x, dim, start, end, step)
-    return x
+    return x if list(x.shape) == list(size) else x.reshape(size)
 
 
 def as_strided_scatter(
@@ -121,8 +130,10 @@ def as_strided_scatter(
     if slices is None:
         return NotImplemented
     partial = [x]
-    for dim, (start, end, step) in enumerate(slices[:-1]):
+    for dim, (start, end, step) in enumerate(slices):
         partial.append(aten.slice.Tensor(partial[-1], dim, start, end, step))
+    if what.shape != partial[-1].shape:
+        what = what.reshape(partial[-1].shape)
     for dim, (start, end, step) in reversed(list(enumerate(slices))):
         what = aten.slice_scatter(partial[dim], what, dim, start, end, step)
     return what
