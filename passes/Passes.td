@@ -475,6 +475,52 @@ def TrainVectorizeCopies : Pass<"train-vectorize-copies"> {
   ];
 }
 
+def TrainVectorizeConvolutions : Pass<"train-vectorize-convolutions"> {
+  let summary = "Lower convolutions that are no products to vector multiply-adds";
+  let description = [{
+    On f32 buffers of static shape: a convolution that train-lower-convolutions
+    left, such as a depthwise one, becomes loops around a block of `vector.fma`.
+    Vectors run along a loop that walks through a row of all operands, or of
+    which they are independent: output pixels, channels (NHWC), or the pixels
+    that a weight gradient adds up. Those that a stride separates are loaded
+    together and shuffled. The block holds as many rows, taps and channels as
+    share the most loads; sums stay in registers.
+
+    ```mlir
+    linalg.generic {indexing_maps = [(y, x, i, j) -> (y + i, x + j),
+                                     (y, x, i, j) -> (i, j), (y, x, i, j) -> (y, x)]}
+        ins(%image, %taps : memref<58x66xf32>, memref<3x3xf32>) outs(%o : memref<56x64xf32>)
+    ```
+
+    becomes, with the nine taps in registers,
+
+    ```mlir
+    scf.for %y = %c0 to %c56 step %c8 {
+      scf.for %x = %c0 to %c64 step %c8 {
+        // 8 sums, 30 loads, 72 vector.fma
+      }
+    }
+    ```
+
+    An output that vectors run along is a chain of multiply-adds for each element.
+    Where they run along a reduction, each lane is one, and lanes are added in
+    halves. The order depends on the shape and the width of a vector alone.
+
+    What stays as it is gets a remark with the reason.
+  }];
+  let options = [
+    Option<"registerRows", "register-rows", "int64_t", /*default=*/"6",
+           "Half the number of vectors that may be sums.">,
+    Option<"registerCols", "register-cols", "int64_t", /*default=*/"16",
+           "The number of f32 lanes of two native vectors, a power of two.">,
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
 def TrainVectorizeReductions : Pass<"train-vectorize-reductions"> {
   let summary = "Reduce along the innermost loop in 32 lanes";
   let description = [{
@@ -522,8 +568,9 @@ def TrainLowerConvolutions : Pass<"train-lower-convolutions"> {
     A tile of several images whose output channels lie between images and pixels
     (NCHW) is computed in a buffer of its own, and copied.
 
-    Depthwise convolutions, other element types and dynamic shapes are left as
-    they are, with a remark that gives the reason.
+    Depthwise convolutions (for `train-vectorize-convolutions`), other element
+    types and dynamic shapes are left as they are, with a remark that gives the
+    reason.
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",

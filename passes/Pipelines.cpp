@@ -92,6 +92,10 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   pm.addPass(plait::createTrainApproximateMath());
   pm.addPass(plait::createTrainCollapseLoops());
   pm.addPass(plait::createTrainVectorizeCopies());
+  plait::TrainVectorizeConvolutionsOptions windows;
+  windows.registerRows = target.registerRows;
+  windows.registerCols = target.registerCols;
+  pm.addPass(plait::createTrainVectorizeConvolutions(windows));
   pm.addPass(plait::createTrainVectorizeReductions());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
