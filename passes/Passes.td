@@ -343,6 +343,45 @@ def TrainFuseClusters : Pass<"train-fuse-clusters"> {
 // Lower: buffers, threads, machine code
 //===----------------------------------------------------------------------===//
 
+def TrainTileConvolutions : Pass<"train-tile-convolutions"> {
+  let summary = "Divide convolutions that are no products, with what pads and fills them";
+  let description = [{
+    On tensors: a convolution that `train-lower-convolutions` will not make a
+    product of is tiled by images and channels into `scf.forall`. In each tile
+    stand the padding of its input (or the insertion into zeros that spreads a
+    gradient), and the fill or bias of its output. A weight gradient, whose
+    reduction is over images too, has a loop over some images at a time (`scf.for`)
+    in each tile of channels. Transposed inputs are read through maps.
+
+    ```mlir
+    %padded = tensor.pad %x low[0, 0, 1, 1] high[0, 0, 1, 1] ...
+    %bias = linalg.broadcast ins(%b : tensor<32xf32>) outs(%e : tensor<32x32x56x56xf32>) ...
+    %y = linalg.depthwise_conv_2d_nchw_chw ins(%padded, %w ...) outs(%bias ...)
+    ```
+
+    becomes
+
+    ```mlir
+    %y = scf.forall (%n, %c) = (0, 0) to (32, 32) step (1, 2) shared_outs(%o = %e) {
+      %slice = tensor.extract_slice %x[%n, %c, 0, 0] [1, 2, 56, 56] ...
+      %padded = tensor.pad %slice low[0, 0, 1, 1] high[0, 0, 1, 1] ...
+      %bias = linalg.broadcast ... outs(%tile : tensor<1x2x56x56xf32>)
+      %sum = linalg.generic ins(%padded, ...) outs(%bias ...)
+      ...
+    ```
+
+    Sizes are divisors and depend on shapes alone; images are never cut.
+  }];
+  let options = [
+    Option<"minElements", "min-elements", "int64_t", /*default=*/"32768",
+           "Iterations below which an op stays in one piece.">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def TrainParallelize : Pass<"train-parallelize"> {
   let summary = "Split large elementwise and reduction ops among threads";
   let description = [{
@@ -568,9 +607,9 @@ def TrainLowerConvolutions : Pass<"train-lower-convolutions"> {
     A tile of several images whose output channels lie between images and pixels
     (NCHW) is computed in a buffer of its own, and copied.
 
-    Depthwise convolutions (for `train-vectorize-convolutions`), other element
-    types and dynamic shapes are left as they are, with a remark that gives the
-    reason.
+    Depthwise convolutions and those with at most 8 output channels in a group
+    (for `train-vectorize-convolutions`), other element types and dynamic shapes
+    are left as they are, with a remark that gives the reason.
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",

@@ -136,6 +136,8 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
   TrainFuseClustersOptions fuse;
   fuse.panelBytes = target.panelBytes;
   pm.addPass(createTrainFuseClusters(fuse));
+  // What it fuses must not be divided alone before.
+  pm.addPass(createTrainTileConvolutions());
   pm.addPass(createTrainParallelize());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createTrainLocalizeInits());

@@ -52,6 +52,11 @@ static FailureOr<Convolution> matchConvolution(linalg::LinalgOp op,
   auto dims = *linalg::inferConvolutionDims(op);
   if (dims.outputChannel.size() != 1)
     return fail("it has not one output channel loop, as a depthwise one");
+  // Copies to columns would cost more than the products.
+  constexpr int64_t kFewChannels = 8;
+  if (!dims.depth.empty() &&
+      op.getStaticLoopRanges()[dims.outputChannel.front()] <= kFewChannels)
+    return fail("its groups have few channels");
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   auto filter = loopsOf(maps[1]), output = loopsOf(maps[2]);
   if (failed(filter) || failed(output))

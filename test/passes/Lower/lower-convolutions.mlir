@@ -85,8 +85,21 @@ func.func @channels_last(%x: memref<32x33x33x8xf32>, %w: memref<3x3x8x24xf32>,
 // One group at a time.
 // CHECK-LABEL: func @groups
 // CHECK:       scf.forall (%{{.*}}, %{{.*}}) in (16, 2)
-// CHECK:         memref.collapse_shape {{.*}} into memref<8x36xf32
-func.func @groups(%x: memref<16x2x4x18x18xf32>, %w: memref<2x8x4x3x3xf32>,
+// CHECK:         memref.collapse_shape {{.*}} into memref<16x36xf32
+func.func @groups(%x: memref<16x2x4x18x18xf32>, %w: memref<2x16x4x3x3xf32>,
+                  %o: memref<16x2x16x16x16xf32>) {
+  linalg.conv_2d_ngchw_gfchw
+      ins(%x, %w : memref<16x2x4x18x18xf32>, memref<2x16x4x3x3xf32>)
+      outs(%o : memref<16x2x16x16x16xf32>)
+  return
+}
+
+// -----
+
+// REMARK: remark: {{.*}}convolution not lowered: its groups have few channels
+// CHECK-LABEL: func @do_not_lower_few_channels
+// CHECK: linalg.conv_2d_ngchw_gfchw
+func.func @do_not_lower_few_channels(%x: memref<16x2x4x18x18xf32>, %w: memref<2x8x4x3x3xf32>,
                   %o: memref<16x2x8x16x16xf32>) {
   linalg.conv_2d_ngchw_gfchw
       ins(%x, %w : memref<16x2x4x18x18xf32>, memref<2x8x4x3x3xf32>)
