@@ -475,6 +475,22 @@ def TrainExpandCopies : Pass<"train-expand-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def TrainExpandBFloat16 : Pass<"train-expand-bfloat16"> {
+  let summary = "Convert from and to bfloat16 by integer arithmetic";
+  let description = [{
+    `arith.truncf` to `bf16` rounds once, to nearest even, from f32 and from f64,
+    and NaN stays NaN; `arith.extf` from `bf16` shifts. Nothing is left for which
+    LLVM would call a runtime library.
+
+    Run upstream's `math-extend-to-supported-types` and
+    `arith-emulate-unsupported-floats` before, which compute in f32 what is said
+    in `bf16`. They mark conversions `fastmath<contract>`, by which any folder
+    may drop the rounding between two ops; this pass takes the mark away.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
 def TrainApproximateMath : Pass<"train-approximate-math"> {
   let summary = "Compute exp, log, tanh, erf, log1p and expm1 by arithmetic";
   let description = [{

@@ -12,9 +12,11 @@
 #include "plait/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
@@ -79,6 +81,18 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(plait::createTrainPlanArena());
 }
 
+/// Arithmetic on bfloat16 to f32, with a rounding after each op. Nothing that
+/// folds may run in between.
+static void addBFloat16(OpPassManager &pm) {
+  math::MathExtendToSupportedTypesOptions functions;
+  functions.extraTypeStrs = {"f16"};
+  pm.addPass(math::createMathExtendToSupportedTypes(functions));
+  arith::ArithEmulateUnsupportedFloatsOptions arithmetic;
+  arithmetic.sourceTypeStrs = {"bf16"};
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(arithmetic));
+  pm.addPass(plait::createTrainExpandBFloat16());
+}
+
 /// Buffers to the LLVM dialect.
 static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   // Before products become loops: it counts structured ops.
@@ -88,6 +102,7 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   products.registerCols = target.registerCols;
   pm.addPass(plait::createTrainLowerContractions(products));
   pm.addPass(plait::createTrainExpandCopies());
+  addBFloat16(pm);
   // What is left is loops over elements: make them such that vectors can be used.
   pm.addPass(plait::createTrainApproximateMath());
   pm.addPass(plait::createTrainCollapseLoops());

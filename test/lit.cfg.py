@@ -26,5 +26,6 @@ config.substitutions.append(
 for tool in ("plait-opt", "plait-run"):
     if os.path.exists(os.path.join(config.plait_bin_dir, tool)):
         config.available_features.add(tool)
-if os.path.exists(os.path.join(config.llvm_tools_dir, "mlir-opt")):
-    config.available_features.add("mlir-opt")
+for tool in ("mlir-opt", "clang"):
+    if os.path.exists(os.path.join(config.llvm_tools_dir, tool)):
+        config.available_features.add(tool)

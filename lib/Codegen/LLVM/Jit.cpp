@@ -11,7 +11,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Codegen/Jit.h"
-#include "plait/Codegen/Builtins.h"
 #include "plait/Codegen/OutlineLoops.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -120,8 +119,6 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
     return error;
   auto jit = std::make_unique<Jit>();
   jit->engine = std::move(*engine);
-  for (auto &entry : builtins())
-    called.insert({entry.getKey(), entry.getValue()});
   jit->engine->registerSymbols([&](llvm::orc::MangleAndInterner mangle) {
     llvm::orc::SymbolMap symbols;
     for (auto &entry : called)
