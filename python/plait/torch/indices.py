@@ -16,10 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Node
 
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
+from plait.torch.half import Widening
 from plait.torch.modules import where
 
 
@@ -126,8 +127,8 @@ def may_be_negative(graph: GraphModule, arguments: Mapping[Node, str]) -> set[No
     return found
 
 
-class Wrapping(Interpreter):
-    """Runs a graph with negative indices made positive, as torch reads them."""
+class Wrapping(Widening):
+    """Runs a graph as torch computes it, with negative indices made positive."""
 
     def __init__(self, graph: GraphModule, negative: Iterable[Node]) -> None:
         super().__init__(graph)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from plait.torch.assemble import tensor_type
+from plait.torch.half import Widening
 from plait.torch.tracing import decompositions, trace
 
 Cell = Callable[[list[Tensor], list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
@@ -127,7 +128,9 @@ class Loop:
             nexts, results = function(*parts)
             return [*nexts, *results]
 
-        return trace(flat, [v for part in self.operands for v in part], decompositions())
+        arguments = [v for part in self.operands for v in part]
+        cell = Widening(trace(flat, arguments))
+        return trace(cell.run, arguments, decompositions())
 
     def text(self) -> list[str]:
         """The lines of the loop."""

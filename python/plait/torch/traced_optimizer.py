@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 
 from plait.errors import UnsupportedError
 from plait.torch import adafactor
+from plait.torch.half import Widening
 from plait.torch.tracing import decompositions, trace
 
 States = dict[str, dict[str, Tensor]]
@@ -145,7 +146,7 @@ def trace_update(
     try:
         graph = trace(update, arguments)
         graph = trace(functionalize(Interpreter(graph).run, remove="mutations"), arguments)
-        return trace(Interpreter(graph).run, arguments, decompositions())
+        return trace(Widening(graph).run, arguments, decompositions())
     except (UnsupportedError, ImportError):
         raise
     except Exception as error:
