@@ -157,6 +157,8 @@ typedef struct PlaitInfo {
   int64_t gradientBytes; /**< of the gradients that are stored in full */
   int64_t pendingBytes;  /**< of what crosses from step to step (forward) */
   int64_t arenaBytes;    /**< of everything else that a step stores */
+  int64_t peakBytes;     /**< of all that the step owns, outputs and what
+                              crosses from step to step included */
 } PlaitInfo;
 
 PLAIT_C_EXPORT PlaitStatus plaitStepInfo(PlaitStep *step, PlaitInfo *info);

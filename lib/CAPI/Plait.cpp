@@ -12,6 +12,7 @@
 #include "plait-c/Plait.h"
 
 #include "plait/Driver/Compile.h"
+#include "plait/Driver/Memory.h"
 
 #include <cstring>
 #include <mutex>
@@ -114,7 +115,11 @@ PlaitStatus plaitStepCreate(const char *text, size_t length,
     session.cpu = options->cpu ? options->cpu : "";
     session.threads = options->threads;
   }
+  // The caller may have traced a model, which leaves as much behind as the
+  // compiler does.
+  releaseFreeMemory();
   auto compiled = compileText({text, length}, session);
+  releaseFreeMemory();
   if (!compiled)
     return fail(PLAIT_NOT_COMPILED, compiled.message());
   auto made = std::make_unique<PlaitStep>();
@@ -192,8 +197,7 @@ PlaitStatus plaitStepWrite(PlaitStep *step, size_t index,
   std::lock_guard<std::mutex> lock(step->mutex);
   if (runtime::Status status = step->session->flush(); !status)
     return finish(status);
-  std::memcpy(step->session->find(slot.name)->data.data(), value->data,
-              bytesOf(slot));
+  step->session->write(slot, value->data);
   return PLAIT_SUCCESS;
 }
 
@@ -310,7 +314,8 @@ PlaitStatus plaitStepInfo(PlaitStep *step, PlaitInfo *info) {
            session.bytesOf(Kind::Buffer),
            session.gradientBytes(),
            session.bytesOf(Kind::Pending),
-           session.arenaBytes};
+           session.arenaBytes,
+           session.peakBytes() - session.bytesOf(Kind::Input)};
   return PLAIT_SUCCESS;
 }
 

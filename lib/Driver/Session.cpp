@@ -11,6 +11,7 @@
 
 #include "plait/Driver/Session.h"
 
+#include "plait/Driver/Memory.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -155,6 +156,7 @@ FailureOr<std::unique_ptr<Session>>
 Session::create(ModuleOp module, const SessionOptions &options,
                 std::shared_ptr<SessionMemory> memory) {
   auto start = std::chrono::steady_clock::now();
+  int64_t before = residentBytes();
   auto session = std::make_unique<Session>();
   auto name = resolveSchedule(module, options.schedule);
   if (failed(name))
@@ -167,6 +169,10 @@ Session::create(ModuleOp module, const SessionOptions &options,
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||
       failed(session->generate(*copy, *entry, options.cpu)))
     return failure();
+  // What compiling needed goes before what training needs comes.
+  copy = nullptr;
+  releaseFreeMemory();
+  session->compiledBytes = residentBytes() - before;
   if (Status status = session->allocate(); !status)
     return module.emitError(status.message());
   session->compileMs = std::chrono::duration<double, std::milli>(
@@ -204,12 +210,23 @@ Status Session::allocate() {
         memory->buffers[key] = std::move(*tensor);
       }
       function.arguments.push_back(memory->buffers[key].data.data());
+      if (slot.kind == Kind::Input)
+        function.inputs.push_back(function.arguments.back());
     }
+    function.prepare(*jit);
   }
   return Status::success();
 }
 
-Status Session::load(const Tensors &tensors) {
+void Session::Function::prepare(const Jit &jit) {
+  code = jit.find(signature.function);
+  assert(code && "every function of the schedule is compiled");
+  values.resize(arguments.size() + 1);
+  for (void *&value : values)
+    packed.push_back(&value);
+}
+
+Status Session::checkCarried(const Tensors &tensors) const {
   for (const Slot *slot : carried()) {
     auto it = tensors.find(slot->name);
     if (it == tensors.end())
@@ -221,42 +238,71 @@ Status Session::load(const Tensors &tensors) {
           runtime::describe(it->second.dtype, it->second.shape) +
           ", the step expects " + runtime::describe(slot->dtype, slot->shape)};
   }
+  return Status::success();
+}
+
+Status Session::load(const Tensors &tensors) {
+  if (Status status = checkCarried(tensors); !status)
+    return status;
+  for (const Slot *slot : carried())
+    write(*slot, tensors.at(slot->name).data.data());
+  pending = false;
+  return Status::success();
+}
+
+Status Session::take(Tensors &tensors) {
+  if (Status status = checkCarried(tensors); !status)
+    return status;
   for (const Slot *slot : carried()) {
-    HostTensor &buffer = memory->buffers[slot->name];
-    std::memcpy(buffer.data.data(), tensors.at(slot->name).data.data(),
-                buffer.data.size());
+    write(*slot, tensors.at(slot->name).data.data());
+    tensors.erase(slot->name);
   }
   pending = false;
   return Status::success();
 }
 
-Status Session::call(const Function &function, std::vector<void *> arguments) {
-  arguments.push_back(memory->arena.data.data());
+void Session::withThreads(llvm::function_ref<void()> work) {
   // OpenMP keeps the number for each thread that calls: it is put back, since
   // the thread is not ours.
   int before = omp_get_max_threads();
   if (threads)
     omp_set_num_threads(threads);
-  llvm::Error error = jit->call(function.signature.function, arguments);
+  work();
   if (threads)
     omp_set_num_threads(before);
-  if (error)
-    return runtime::Error{llvm::toString(std::move(error))};
-  return Status::success();
 }
 
-Status Session::fillInputs(const Function &function, runtime::DataFeed &feed) {
-  std::vector<void *> destinations;
-  for (auto [slot, buffer] :
-       llvm::zip(function.signature.slots, function.arguments))
+void Session::write(const Slot &slot, const void *data) {
+  runtime::AlignedBytes &buffer = memory->buffers[slot.name].data;
+  withThreads([&] { copyByThreads(buffer.data(), data, buffer.size()); });
+}
+
+void Session::call(Function &function) {
+  function.values = function.arguments;
+  invoke(function);
+}
+
+void Session::call(Function &function, ArrayRef<const void *> inputs) {
+  function.values = function.arguments;
+  const void *const *next = inputs.begin();
+  for (auto [slot, value] :
+       llvm::zip(function.signature.slots, function.values))
     if (slot.kind == Kind::Input)
-      destinations.push_back(buffer);
-  return feed.fill(feed.cursor().step, destinations);
+      // Generated code takes all of its arguments alike, and reads this one.
+      value = const_cast<void *>(*next++);
+  assert(next == inputs.end() && "as many inputs as the function takes");
+  invoke(function);
 }
 
-const Session::Function &Session::advance() {
+void Session::invoke(Function &function) {
+  // Within its capacity, as everything here: a step allocates nothing.
+  function.values.push_back(memory->arena.data.data());
+  withThreads([&] { function.code(function.packed.data()); });
+}
+
+Session::Function &Session::advance() {
   bool forward = functions.count("_first") != 0;
-  const Function &function = functions[forward && !pending ? "_first" : ""];
+  Function &function = functions[forward && !pending ? "_first" : ""];
   pending = forward;
   last = &function.signature;
   return function;
@@ -265,67 +311,63 @@ const Session::Function &Session::advance() {
 Status Session::step(runtime::DataFeed &feed) {
   bool first = functions.count("_first") && !pending;
   const Function &function = functions[first ? "_first" : ""];
-  if (Status status = fillInputs(function, feed); !status)
+  if (Status status = feed.fill(feed.cursor().step, function.inputs); !status)
     return status;
-  std::vector<const void *> inputs;
-  for (auto [slot, argument] :
-       llvm::zip(function.signature.slots, function.arguments))
-    if (slot.kind == Kind::Input)
-      inputs.push_back(argument);
+  if (!functions.count("_check")) {
+    call(advance());
+    return Status::success();
+  }
+  std::vector<const void *> inputs(function.inputs.begin(),
+                                   function.inputs.end());
   if (Status status = check(inputs); !status)
     return runtime::Error{"step " + std::to_string(feed.cursor().step) + ": " +
                           status.message()};
-  return call(advance());
+  call(advance());
+  return Status::success();
 }
 
 Status Session::check(ArrayRef<const void *> inputs) {
   auto found = functions.find("_check");
   if (found == functions.end())
     return Status::success();
-  const Function &function = found->second;
+  Function &function = found->second;
   llvm::StringMap<const void *> given;
   const void *const *next = inputs.begin();
   for (const Slot &slot : plain.slots)
     if (slot.kind == Kind::Input)
       given[slot.name] = *next++;
-  std::vector<void *> arguments = function.arguments;
-  for (auto [slot, argument] : llvm::zip(function.signature.slots, arguments))
+  std::vector<const void *> taken;
+  for (const Slot &slot : function.signature.slots)
     if (slot.kind == Kind::Input)
-      argument = const_cast<void *>(given.lookup(slot.name));
-  if (Status status = call(function, arguments); !status)
-    return status;
-  for (auto [slot, argument] : llvm::zip(function.signature.slots, arguments))
+      taken.push_back(given.lookup(slot.name));
+  call(function, taken);
+  for (auto [slot, argument] :
+       llvm::zip(function.signature.slots, function.arguments))
     if (slot.kind == Kind::Output && *static_cast<const char *>(argument))
       return runtime::Error{slot.name};
   return Status::success();
 }
 
 Status Session::step(ArrayRef<const void *> inputs) {
-  const Function &function = advance();
-  std::vector<void *> arguments = function.arguments;
-  const void *const *next = inputs.begin();
-  for (auto [slot, argument] : llvm::zip(function.signature.slots, arguments))
-    if (slot.kind == Kind::Input)
-      // Generated code takes all of its arguments alike, and reads this one.
-      argument = const_cast<void *>(*next++);
-  assert(next == inputs.end() && "as many inputs as the step takes");
-  return call(function, std::move(arguments));
+  call(advance(), inputs);
+  return Status::success();
 }
 
 Status Session::flush() {
-  if (!pending)
-    return Status::success();
+  if (pending)
+    call(functions["_flush"]);
   pending = false;
-  return call(functions["_flush"]);
+  return Status::success();
 }
 
 Status Session::evaluate(runtime::DataFeed &feed) {
   if (Status status = flush(); !status)
     return status;
-  const Function &function = functions["eval"];
-  if (Status status = fillInputs(function, feed); !status)
+  Function &function = functions["eval"];
+  if (Status status = feed.fill(feed.cursor().step, function.inputs); !status)
     return status;
-  return call(function);
+  call(function);
+  return Status::success();
 }
 
 HostTensor *Session::find(StringRef name) {
@@ -367,5 +409,17 @@ int64_t Session::bytesOf(Kind kind) const {
     for (const Slot &slot : function.signature.slots)
       if (slot.kind == kind && key.empty())
         total += runtime::byteSize(slot.dtype, slot.shape).value_or(0);
+  return total;
+}
+
+int64_t Session::peakBytes() const {
+  llvm::StringMap<int64_t> bytes;
+  for (const auto &[key, function] : functions)
+    for (const Slot &slot : function.signature.slots)
+      bytes[keyOf(function.signature, slot)] =
+          runtime::byteSize(slot.dtype, slot.shape).value_or(0);
+  int64_t total = arenaBytes;
+  for (const auto &entry : bytes)
+    total += entry.getValue();
   return total;
 }

@@ -175,6 +175,13 @@ Expected<DataFeed> DataFeed::create(std::vector<FeedInput> inputs,
   return feed;
 }
 
+uint64_t DataFeed::bytes() const {
+  uint64_t total = 0;
+  for (const Source &source : sources)
+    total += source.input.tensor.data.size();
+  return total;
+}
+
 Status DataFeed::setCursor(const Cursor &cursor) {
   if (numRows == 0 && (cursor.epoch != 0 || cursor.position != 0))
     return Error{"the data cursor " + formatCursor(cursor) +

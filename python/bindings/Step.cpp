@@ -37,7 +37,8 @@ static void check(PlaitStatus status) {
   case PLAIT_BAD_ARGUMENT:
     throw nb::value_error(message);
   case PLAIT_NOT_COMPILED: {
-    nb::object error = nb::module_::import_("plait.errors").attr("CompileError");
+    nb::object error =
+        nb::module_::import_("plait.errors").attr("CompileError");
     PyErr_SetString(error.ptr(), message);
     throw nb::python_error();
   }
@@ -202,6 +203,7 @@ public:
     result["gradient_bytes"] = info.gradientBytes;
     result["pending_bytes"] = info.pendingBytes;
     result["arena_bytes"] = info.arenaBytes;
+    result["peak_bytes"] = info.peakBytes;
     return result;
   }
 

@@ -164,7 +164,9 @@ class CompiledStep:
         far), `updates` (for each parameter: `param`, `placement`, whether it is
         in one loop nest (`cluster`), `gradient_bytes` that are stored), and sums
         of bytes: `param_bytes`, `state_bytes`, `buffer_bytes`, `gradient_bytes`,
-        `pending_bytes`, `arena_bytes`. The names are those of plait-run."""
+        `pending_bytes`, `arena_bytes`, and `peak_bytes`, all that the step owns.
+        The names are those of plait-run, whose `peak_bytes` has the inputs as
+        well."""
         info = self._native.info()
         del info["pending"]
         return info | {"steps": self._steps, "updates": self._native.updates()}
@@ -218,7 +220,7 @@ class CompiledStep:
 
     def _write(self, values: Mapping[str, Any]) -> None:
         """Copy carried tensors in, after all have been found to fit."""
-        arrays = {}
+        arrays = {}  # converted one at a time: there may be no room for all
         for name, value in values.items():
             slot = self._carried[name]
             array = np.asarray(value)
@@ -228,9 +230,9 @@ class CompiledStep:
                 )
             if not np.can_cast(array.dtype, slot.dtype, "same_kind"):
                 raise ValueError(f"'{name}' is {array.dtype}, the step's is {slot.dtype}")
-            arrays[slot.index] = np.require(array, slot.dtype, "C")
-        for index, array in arrays.items():
-            self._native.write(index, array)
+            arrays[slot] = array
+        for slot, array in arrays.items():
+            self._native.write(slot.index, np.require(array, slot.dtype, "C"))
 
     def _load_named(
         self, what: str, given: Mapping[str, Any], names: Sequence[str], ties: Mapping[str, str]

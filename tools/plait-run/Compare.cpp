@@ -61,10 +61,16 @@ static Outputs hashOutputs(Session &session) {
   return outputs;
 }
 
-/// Runs `steps` steps from the given state and flushes.
-static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed feed,
-                        unsigned steps) {
+static Status start(Entry &entry, const Tensors &tensors, DataFeed &feed) {
   if (Status status = entry.session->load(tensors); !status)
+    return status;
+  return feed.setCursor({});
+}
+
+/// Runs `steps` steps from the given state and flushes.
+static Status trainFrom(Entry &entry, const Tensors &tensors, DataFeed &feed,
+                        unsigned steps) {
+  if (Status status = start(entry, tensors, feed); !status)
     return status;
   for (unsigned i = 0; i < steps; ++i) {
     if (Status status = entry.session->step(feed); !status)
@@ -98,9 +104,9 @@ static std::string firstDifference(Entry &reference, Entry &other) {
 
 /// One timed block, from the initial values; its first three steps warm the
 /// caches and are not counted.
-static Status timeBlock(Entry &entry, const Tensors &tensors, DataFeed feed,
+static Status timeBlock(Entry &entry, const Tensors &tensors, DataFeed &feed,
                         unsigned block) {
-  if (Status status = entry.session->load(tensors); !status)
+  if (Status status = start(entry, tensors, feed); !status)
     return status;
   for (unsigned i = 0; i < block; ++i) {
     auto start = std::chrono::steady_clock::now();
@@ -146,9 +152,9 @@ static void writeTable(Comparison &result, std::vector<Entry> &entries) {
 static void warnIfDiverged(const RunOptions &options, const Entry &entry) {
   for (auto [i, loss] : llvm::enumerate(entry.trace.losses))
     if (!std::isfinite(loss) && hasLoss(*entry.session))
-      return warn(options, "the loss is not finite from step " +
-                               llvm::Twine(i + 1) +
-                               " on; what is compared after that proves little");
+      return warn(options,
+                  "the loss is not finite from step " + llvm::Twine(i + 1) +
+                      " on; what is compared after that proves little");
 }
 
 /// An empty message means that a diagnostic was printed.
@@ -168,17 +174,17 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     auto made = Session::create(module, session, memory);
     if (failed(made))
       return Error{""};
-    entries.push_back({std::move(*made), {reasons.take(), {}, {}, 0}, {}, {}, ""});
+    entries.push_back(
+        {std::move(*made), {reasons.take(), {}, {}, 0}, {}, {}, ""});
   }
   const StepSignature &signature = entries.front().session->signature();
   warnUnused(options, "--inputs", &signature, tensors);
   Comparison result;
+  auto feed = makeFeed(signature);
+  if (!feed)
+    return Error{feed.message()};
   for (Entry &entry : entries) {
-    auto feed = makeFeed(signature);
-    if (!feed)
-      return Error{feed.message()};
-    if (Status s = trainFrom(entry, tensors, std::move(*feed), options.steps);
-        !s)
+    if (Status s = trainFrom(entry, tensors, *feed, options.steps); !s)
       return Error{s.message()};
     if (&entry == &entries.front())
       warnIfDiverged(options, entry);
@@ -190,12 +196,8 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
   unsigned blocks = std::max(3u, options.steps / options.block);
   for (unsigned i = 0; i < blocks; ++i)
     for (unsigned j = 0; j < entries.size(); ++j) {
-      auto feed = makeFeed(signature);
-      if (!feed)
-        return Error{feed.message()};
       Entry &entry = entries[(i + j) % entries.size()];
-      if (Status s = timeBlock(entry, tensors, std::move(*feed), options.block);
-          !s)
+      if (Status s = timeBlock(entry, tensors, *feed, options.block); !s)
         return Error{s.message()};
     }
   writeTable(result, entries);

@@ -199,8 +199,7 @@ static Status checkIndices(const Slot &slot, const HostTensor &tensor) {
 }
 
 Expected<DataFeed> run::makeFeed(const StepSignature &signature,
-                                 const Tensors &tensors,
-                                 const FeedOptions &options,
+                                 Tensors &tensors, const FeedOptions &options,
                                  llvm::StringRef advice) {
   std::vector<FeedInput> inputs;
   for (const Slot &slot : signature.slots) {
@@ -213,10 +212,9 @@ Expected<DataFeed> run::makeFeed(const StepSignature &signature,
     if (it == tensors.end())
       return printMissing(
           slot, slot.shape.empty() ? " or a vector" : " or more rows", advice);
-    auto copy = it->second.clone();
-    if (!copy)
-      return Error{copy.message()};
-    inputs.push_back({slot.name, slot.shape, slot.dtype, std::move(*copy)});
+    inputs.push_back(
+        {slot.name, slot.shape, slot.dtype, std::move(it->second)});
+    tensors.erase(it);
   }
   return DataFeed::create(std::move(inputs), options);
 }

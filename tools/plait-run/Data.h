@@ -44,10 +44,10 @@ constexpr const char *inputAdvice =
 runtime::Status checkComplete(const StepSignature &signature,
                               const Tensors &tensors);
 
-/// The inputs of `signature`, in order, as a feed. `advice` ends the message
-/// about one that is missing.
+/// The inputs of `signature`, in order, as a feed: taken out of `tensors`, since
+/// data may be large. `advice` ends the message about one that is missing.
 runtime::Expected<runtime::DataFeed>
-makeFeed(const StepSignature &signature, const Tensors &tensors,
+makeFeed(const StepSignature &signature, Tensors &tensors,
          const runtime::FeedOptions &options, llvm::StringRef advice);
 
 /// Fails where no file can be written as `path`: found before the first step,

@@ -39,6 +39,8 @@ public:
     return data.batchSize() ? data.rows() % data.batchSize() : 0;
   }
 
+  uint64_t dataBytes() const { return data.bytes(); }
+
 private:
   explicit Evaluation(runtime::DataFeed data) : data(std::move(data)) {}
   runtime::DataFeed data;

@@ -68,8 +68,7 @@ llvm::json::Object run::reportOf(const Session &session, const Trace &trace) {
       {"compile_ms", session.compileMs},
       {"ms_per_step",
        llvm::json::Object{{"min", time.min}, {"median", time.median}}},
-      {"peak_bytes", params + states + pending + session.arenaBytes +
-                         session.bytesOf(Kind::Input)},
+      {"peak_bytes", session.peakBytes()},
       {"gradient_bytes", session.gradientBytes()},
       {"arena_bytes", session.arenaBytes},
       {"pending_bytes", pending},

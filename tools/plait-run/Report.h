@@ -36,6 +36,13 @@ struct Trace {
   uint64_t firstStep = 0;    ///< steps before this run, see --resume
 };
 
+/// Bytes of a run that are not its session's.
+struct MemoryUse {
+  int64_t process = 0;  ///< program and compiler, without tensors
+  int64_t data = 0;     ///< data sets that inputs are taken from
+  int64_t resident = 0; ///< measured after the last step, everything included
+};
+
 /// The keys that every report has, see docs/ABI.md.
 llvm::json::Object reportOf(const Session &session, const Trace &trace);
 

@@ -19,6 +19,8 @@
 #include "Progress.h"
 #include "Report.h"
 
+#include "plait/Driver/Memory.h"
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -56,11 +58,13 @@ class Training {
 public:
   Training(const RunOptions &options, Session &session, runtime::DataFeed &feed,
            std::optional<Evaluation> &evaluation, SaveInfo info,
-           std::string lastSave, Reasons reasons)
+           std::string lastSave, Reasons reasons, int64_t idleBytes)
       : options(options), session(session), feed(feed), evaluation(evaluation),
         info(std::move(info)), lastSave(std::move(lastSave)), log(options) {
     trace.reasons = std::move(reasons);
     trace.firstStep = feed.cursor().step;
+    memory.process = idleBytes + session.compiledBytes;
+    memory.data = feed.bytes() + (evaluation ? evaluation->dataBytes() : 0);
   }
 
   int openLog() { return log.open(feed.cursor().step); }
@@ -86,6 +90,7 @@ private:
   Trace trace;
   Evaluation::Metrics metrics;
   std::optional<uint64_t> judgedStep; ///< that `metrics` are of
+  MemoryUse memory;
   Log log;
 };
 } // namespace
@@ -186,11 +191,15 @@ int Training::run() {
   for (unsigned i = 0; i < options.steps && !interrupted; ++i)
     if (int code = runStep(progress))
       return code;
+  memory.resident = residentBytes();
   return kOk;
 }
 
 int Training::writeReport() {
   auto json = reportOf(session, trace);
+  json["data_bytes"] = memory.data;
+  json["process_bytes"] = memory.process;
+  json["resident_bytes"] = memory.resident;
   json["schedule"] = options.schedule; // as asked for: may be auto
   llvm::json::Object eval;
   for (auto &[name, value] : metrics)
@@ -212,7 +221,11 @@ void Training::printSummary() {
                                 time.min);
   if (hasLoss(session))
     llvm::outs() << llvm::formatv(", loss {0:f6}", trace.losses.back());
-  llvm::outs() << '\n';
+  llvm::outs() << llvm::formatv("\n{0:f1} MB of tensors and arena, {1:f1} of "
+                                "data; {2:f1} resident, {3:f1} "
+                                "of them program and compiler\n",
+                                session.peakBytes() / 1e6, memory.data / 1e6,
+                                memory.resident / 1e6, memory.process / 1e6);
 }
 
 int Training::finish(int code) {
@@ -284,7 +297,8 @@ static int checkOutputs(const RunOptions &options) {
 }
 
 int run::runTraining(ModuleOp module, const RunOptions &options,
-                     Tensors &tensors, ReasonCollector &reasons) {
+                     Tensors &tensors, ReasonCollector &reasons,
+                     int64_t idleBytes) {
   if (int code = checkOutputs(options))
     return code;
   SaveInfo info;
@@ -317,8 +331,9 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
     return fail(options, status.message());
   if (auto status = checkComplete(signature, tensors); !status)
     return fail(options, status.message());
-  if (auto status = (*session)->load(tensors); !status)
+  if (auto status = (*session)->take(tensors); !status)
     return fail(options, status.message());
+  tensors.clear(); // of those, nobody has a use for the rest
   std::optional<Evaluation> evaluation;
   if (!options.eval.empty()) {
     auto made = Evaluation::create(module, options, **session);
@@ -328,7 +343,7 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   }
 
   Training training(options, **session, *feed, evaluation, info, lastSave,
-                    reasons.take());
+                    reasons.take(), idleBytes);
   if (int code = training.openLog())
     return code;
   catchInterrupt();

@@ -20,9 +20,10 @@
 
 namespace plait::run {
 
-/// Compiles the step under one schedule and trains; an exit code.
+/// Compiles the step under one schedule and trains; an exit code. `idleBytes` is
+/// what was resident before `tensors` were read.
 int runTraining(mlir::ModuleOp module, const RunOptions &options,
-                Tensors &tensors, ReasonCollector &reasons);
+                Tensors &tensors, ReasonCollector &reasons, int64_t idleBytes);
 
 } // namespace plait::run
 

@@ -13,6 +13,8 @@
 #include "Data.h"
 #include "Training.h"
 
+#include "plait/Driver/Memory.h"
+
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
@@ -92,13 +94,15 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return kUsage;
+  int64_t idleBytes = residentBytes();
   Tensors tensors;
   if (auto status =
           readInputs(options->inputFiles, options->inputSingles, tensors);
       !status)
     return fail(*options, status.message());
   return checkStdout(
-      *options, options->compare
-                    ? runComparison(*module, *options, tensors, reasons)
-                    : runTraining(*module, *options, tensors, reasons));
+      *options,
+      options->compare
+          ? runComparison(*module, *options, tensors, reasons)
+          : runTraining(*module, *options, tensors, reasons, idleBytes));
 }

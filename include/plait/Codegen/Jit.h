@@ -37,12 +37,16 @@ public:
   static llvm::Expected<std::unique_ptr<Jit>> create(mlir::ModuleOp module,
                                                      const JitOptions &options);
 
-  /// Calls `name`, whose arguments are all pointers to buffers (docs/ABI.md).
-  llvm::Error call(llvm::StringRef name, llvm::ArrayRef<void *> buffers);
+  /// Takes the address of each argument. All are pointers to buffers
+  /// (docs/ABI.md).
+  using Function = void (*)(void **);
+
+  /// The function `name`; null where there is none.
+  Function find(llvm::StringRef name) const { return functions.lookup(name); }
 
 private:
   std::unique_ptr<mlir::ExecutionEngine> engine;
-  llvm::StringMap<void (*)(void **)> functions;
+  llvm::StringMap<Function> functions;
 };
 
 /// Sizes of register and cache tiles for `cpu` (empty: the host), from what

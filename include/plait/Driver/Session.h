@@ -58,6 +58,12 @@ public:
   /// Copies parameters, states and buffers in, and forgets what is pending.
   runtime::Status load(const Tensors &tensors);
 
+  /// The same, and frees each of these tensors as soon as it is copied.
+  runtime::Status take(Tensors &tensors);
+
+  /// Copies one carried value in, after pending updates.
+  void write(const Slot &slot, const void *data);
+
   /// Runs a step on the inputs that `feed` gives. Fails as check() does.
   runtime::Status step(runtime::DataFeed &feed);
 
@@ -95,10 +101,16 @@ public:
   std::vector<std::pair<std::string, std::string>> modelKeys;
 
   double compileMs = 0;
+  /// By how much the process has grown by compiling: code, and what the compiler
+  /// keeps. Below 0 where it gave back more than it took.
+  int64_t compiledBytes = 0;
   int64_t arenaBytes = 0;
   std::vector<UpdateReport> updates;
   int64_t gradientBytes() const;
   int64_t bytesOf(Kind kind) const;
+  /// All buffers of all functions, and the arena: what a run has resident beside
+  /// the process itself. Known before anything is allocated.
+  int64_t peakBytes() const;
   /// The placement that was asked for; never `auto`.
   const std::string &schedule() const { return name; }
   bool hasPending() const { return pending; }
@@ -108,6 +120,12 @@ private:
   struct Function {
     StepSignature signature;
     std::vector<void *> arguments;
+    std::vector<void *> inputs; ///< those of the arguments that are
+    Jit::Function code = nullptr;
+    /// Of a call: arguments and arena, and the address of each.
+    std::vector<void *> values;
+    std::vector<void *> packed;
+    void prepare(const Jit &jit);
   };
 
   /// The stages of create(): updates placed and moved, then what the functions
@@ -121,14 +139,15 @@ private:
   /// What lowering wrote down about buffers.
   void readSizes(mlir::ModuleOp module, llvm::StringRef entry);
 
-  runtime::Status call(const Function &function, std::vector<void *> arguments);
-  runtime::Status call(const Function &function) {
-    return call(function, function.arguments);
-  }
-  runtime::Status fillInputs(const Function &function, runtime::DataFeed &feed);
+  /// On the session's own inputs, or on others in their order.
+  void call(Function &function);
+  void call(Function &function, llvm::ArrayRef<const void *> inputs);
+  void invoke(Function &function);
+  void withThreads(llvm::function_ref<void()> work);
+  runtime::Status checkCarried(const Tensors &tensors) const;
   runtime::Status allocate();
   /// The function that the next step is, from now on the last one.
-  const Function &advance();
+  Function &advance();
 
   std::string name;
   unsigned threads = 0;

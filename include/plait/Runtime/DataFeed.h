@@ -101,6 +101,9 @@ public:
   /// Rows of a batch; 0 without data sets.
   uint64_t batchSize() const { return batchRows; }
 
+  /// Of all tensors that it holds.
+  uint64_t bytes() const;
+
 private:
   enum class Kind { Constant, DataSet, PerStep };
   struct Source {

@@ -64,7 +64,7 @@ std::optional<uint64_t> byteSize(DType dtype, const Shape &shape);
 std::string describe(DType dtype, const Shape &shape);
 
 /// Memory of fixed size, aligned to 64 bytes, owned. Moves, never copies
-/// silently.
+/// silently. From 4 MiB on it is made of huge pages where the system has them.
 class AlignedBytes {
 public:
   static constexpr size_t alignment = 64;
@@ -93,7 +93,8 @@ struct HostTensor {
   Shape shape;
   AlignedBytes data;
 
-  /// A tensor of zeros. Fails on a negative dimension, overflow, no memory.
+  /// A tensor of zeros. Fails on a negative dimension, overflow, no memory. A
+  /// large one is not touched: its pages go to the threads that first write.
   static Expected<HostTensor> zeros(DType dtype, Shape shape);
 
   /// As `zeros`, for a caller who overwrites every byte.

@@ -138,15 +138,3 @@ llvm::Expected<std::unique_ptr<Jit>> Jit::create(ModuleOp module,
   }
   return jit;
 }
-
-llvm::Error Jit::call(StringRef name, ArrayRef<void *> buffers) {
-  // The packed interface takes the address of each argument.
-  SmallVector<void *> values(buffers), packed;
-  for (void *&value : values)
-    packed.push_back(&value);
-  auto function = functions.find(name);
-  if (function == functions.end())
-    return llvm::createStringError("no compiled function '" + name + "'");
-  function->second(packed.data());
-  return llvm::Error::success();
-}

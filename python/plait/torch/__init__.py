@@ -3,6 +3,7 @@
 """Import a PyTorch training step: `plait.torch.export_step`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from threading import RLock
 
 import numpy as np
@@ -109,6 +110,38 @@ def export_step(
         ImportError: torch-mlir is missing; the message says how to install it.
         TypeError, ValueError: the arguments do not fit together.
     """
+    step = shared_step(
+        model,
+        loss_fn,
+        optimizer,
+        example_inputs,
+        num_targets=num_targets,
+        lr_input=lr_input,
+        clip_grad_norm=clip_grad_norm,
+        clip_norm_type=clip_norm_type,
+        clip_grad_value=clip_grad_value,
+        accumulation_steps=accumulation_steps,
+        seed=seed,
+    )
+    return replace(step, tensors={n: np.array(v, order="C") for n, v in step.tensors.items()})
+
+
+def shared_step(
+    model: torch.nn.Module,
+    loss_fn: Callable[..., torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    example_inputs: Sequence[torch.Tensor],
+    *,
+    num_targets: int = 1,
+    lr_input: bool = False,
+    clip_grad_norm: float | None = None,
+    clip_norm_type: float = 2.0,
+    clip_grad_value: float | None = None,
+    accumulation_steps: int = 1,
+    seed: int | None = None,
+) -> ExportedStep:
+    """As `export_step`, for whoever copies the tensors at once: they may be the
+    memory of the model and of the optimizer."""
     clipping = Clipping(clip_grad_norm, clip_norm_type, clip_grad_value)
     for option, value in (("accumulation_steps", accumulation_steps), ("seed", seed or 0)):
         if isinstance(value, bool) or not isinstance(value, int):
@@ -157,7 +190,7 @@ def _exported(
         gradients, optimizer, trained, rest, values, clipping, states, rates, accumulation_steps
     )
     updates = _updates(optimizer, trained, states, {g: name for g, (name, _) in rates.items()})
-    inputs = {name: _array(value, accumulation_steps) for name, value in values.items()}
+    inputs = {name: _array(value.clone(), accumulation_steps) for name, value in values.items()}
     lrs = {name: np.array(rate, np.float32) for name, rate in rates.values()}
     buffer_names = [public(name) for name in rest]
     fresh = [*inputs, *([] if named else lrs)]
@@ -256,9 +289,14 @@ def _updates(
     for name, parameter in trained.items():
         op, rate = ops[parameter], rates.get(groups[parameter])
         attributes = op.attributes if rate else {"lr": op.lr, **op.attributes}
-        types = {key: tensor_type(torch.from_numpy(value)) for key, value in op.states.items()}
+        types = {key: _type_of(value) for key, value in op.states.items()}
         updates.append(Update(public(name), op.op, attributes, types, rate))
     return updates
+
+
+def _type_of(value: np.ndarray) -> str:
+    dtype = torch.from_numpy(np.empty(0, value.dtype)).dtype
+    return tensor_type(torch.empty(value.shape, dtype=dtype, device="meta"))
 
 
 def _carried(
@@ -278,7 +316,7 @@ def _carried(
 
 
 def _array(value: torch.Tensor, repeats: int = 1) -> np.ndarray:
-    array = np.array(value.detach().numpy(), order="C")
+    array = np.asarray(value.detach().numpy(), order="C")
     if value.dtype in UNSIGNED:
         array = array.view(f"i{array.itemsize}")
     return np.concatenate([array] * repeats) if repeats > 1 and array.ndim else array

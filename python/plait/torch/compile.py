@@ -63,7 +63,7 @@ def compile(  # noqa: A001
     """
     if "lr_input" in options:
         raise TypeError("lr_input is not an option here: learning rates are read at each call")
-    exported = plait.torch.export_step(
+    exported = plait.torch.shared_step(
         model, loss_fn, optimizer, example_inputs, lr_input=True, **options
     )
     return TorchStep(exported, model, optimizer, schedule=schedule, cpu=cpu, threads=threads)

@@ -61,11 +61,12 @@ class _Parameter:
         return self._state.get(name) is not None
 
     def like(self, name: str, initial: float = 0.0) -> dict[str, np.ndarray]:
-        """A state of the parameter's shape."""
+        """A state of the parameter's shape: the optimizer's own, or one value seen
+        everywhere, which takes no memory."""
         if self.has(name):
-            return {name: self._state[name].detach().cpu().numpy().copy()}
-        value = torch.full_like(self._tensor, initial, requires_grad=False)
-        return {name: value.numpy().copy()}
+            return {name: self._state[name].detach().cpu().numpy()}
+        value = torch.full((), initial, dtype=self._tensor.dtype).numpy()
+        return {name: np.broadcast_to(value, tuple(self._tensor.shape))}
 
     def scalar(self, name: str) -> dict[str, np.ndarray]:
         """A scalar state; older checkpoints hold it as a Python number."""

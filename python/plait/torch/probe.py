@@ -92,7 +92,10 @@ def probed(
             p: v for p, v in end.values.items()
             if p in before.changed(end) and isinstance(v, Tensor) and first.watch.depends_on_step(v)
         }  # fmt: skip
-        yield Probed(set(first.grads), {public([p])[0]: v for p, v in kept.items()})
+        used = set(first.grads)
+        # Copies of the parameters, and their gradients, twice.
+        del first, second
+        yield Probed(used, {public([p])[0]: v for p, v in kept.items()})
 
 
 def _run(
