@@ -120,7 +120,7 @@ static void adviseHugePages(uint8_t *bytes, size_t size) {
 /// Null where there is no memory.
 static uint8_t *mapPages(size_t size) {
   size_t length = pagesOf(size);
-  bool huge = size >= 2 * hugePage;
+  bool huge = size >= hugePage;
   size_t more = huge ? hugePage : 0;
   void *mapped = mmap(nullptr, length + more, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
