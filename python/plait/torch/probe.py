@@ -87,10 +87,10 @@ def probed(
         for place in again:
             if not all(isinstance(s.values.get(place), Tensor) for s in (between, end)):
                 raise UnsupportedError(_told(place))
-        kept = {p: v for p, v in end.values.items() if p in again and isinstance(v, Tensor)}
+        kept = {p: end.values[p] for p in again}
         kept |= {
-            p: v for p, v in end.values.items()
-            if p in before.changed(end) and isinstance(v, Tensor) and first.watch.depends_on_step(v)
+            p: v for p in before.changed(end)
+            if isinstance(v := end.values.get(p), Tensor) and first.watch.depends_on_step(v)
         }  # fmt: skip
         used = set(first.grads)
         # Copies of the parameters, and their gradients, twice.
