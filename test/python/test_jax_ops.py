@@ -287,6 +287,16 @@ def test_booleans_are_not_minus_one(tmp_path, schedule):
     compare(tmp_path, schedule, functions, W)
 
 
+def test_floats_that_an_integer_type_does_not_hold(tmp_path, schedule):
+    # XLA takes the nearest integer that it holds, and zero for NaN.
+    x = np.array([0.5, -0.5, -1, 127.9, 128, -129, 255.5, 256, 32768, -32769], np.float32)
+    x = np.append(x, np.float32([65536, 2**31 - 128, 2**31, -(2**31) - 256, 2**32, 1e38]))
+    x = np.append(x, np.float32([-1e38, np.inf, -np.inf, np.nan]))
+    types = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
+    functions = {name: lambda w, x, t=name: x.astype(t) for name in types}
+    compare(tmp_path, schedule, functions, W, x)
+
+
 def test_unsigned_integers(tmp_path, schedule):
     # Large values of each width would be negative if they were signed.
     small = np.array([[0, 1, 127, 128], [200, 250, 254, 255]], np.uint8)

@@ -17,6 +17,7 @@ from jax._src.lax.control_flow import loops as jax_loops
 from jax._src.random import threefry2x32
 
 from plait.jax import loops
+from plait.jax.conversions import convert
 from plait.jax.pooling import select_and_scatter_add
 from plait.jax.products import is_mergeable, merged
 from plait.jax.scatter import scatter
@@ -85,6 +86,7 @@ LOWERING_RULES = (
     # For the CPU jax lowers it to a loop, of scalars that are not signless.
     (threefry2x32.threefry2x32_p, threefry2x32._threefry2x32_lowering_rule),
     (lax.dot_general_p, _product),
+    (lax.convert_element_type_p, convert),
     (_POOL_GRADIENT, _max_pool_gradient),
     *((primitive, _of(scatter)) for primitive in _SCATTERS),
     *((primitive, _reduction(primitive)) for primitive in _REDUCTIONS),
