@@ -81,6 +81,13 @@ def test_small_numbers_keep_their_digits(name, dtype):
     torch.testing.assert_close(compute(function, x).float(), exact, rtol=2e-6, atol=0)
 
 
+@pytest.mark.parametrize("name", ["elu", "selu", "celu"])
+def test_small_numbers_keep_their_digits_in_activations(name):
+    function = getattr(torch.nn.functional, name)
+    x = -torch.logspace(-35, 2, 2000)
+    torch.testing.assert_close(compute(function, x), function(x), rtol=2e-6, atol=0)
+
+
 @pytest.mark.parametrize("name", ["asinh", "cosh", "tan", "atanh"])
 def test_calls_of_the_c_library_in_a_vector_loop(name):
     """Reductions have lanes; what has no vector form is called for each of them."""

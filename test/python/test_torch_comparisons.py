@@ -32,6 +32,8 @@ FUNCTIONS = {
     "softshrink": lambda x: functional.softshrink(x, 0.1),
     "threshold": lambda x: functional.threshold(x, 0.1, 0.2),
     "maximum": lambda x: torch.maximum(x, Y),
+    "maximum of two types": lambda x: torch.maximum(x, Y.double()),
+    "clamp by NaN": lambda x: x.clamp(math.nan, 1.0),
     "minimum": lambda x: torch.minimum(x, Y),
     "equal to itself": lambda x: x == x,
     "equal to a copy": lambda x: x == x.clone(),
@@ -44,6 +46,7 @@ FUNCTIONS = {
     "fmod": lambda x: torch.fmod(x, 0.3),
     "fmod of tensors": lambda x: torch.fmod(x, Y),
     "remainder": lambda x: x % -0.3,
+    "remainder of a number": lambda x: 0.5 % x,
     "division that rounds down": lambda x: torch.div(x, 0.1, rounding_mode="floor"),
     "floor division": lambda x: x // Y,
 }

@@ -7,6 +7,7 @@ compares an f32 with a number in f64, where 0.1 is another number than the 0.1 o
 the tensor. torch keeps the NaN, and rounds the number first.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -63,6 +64,8 @@ def bounded(
     bounds = [bound for bound in (low, high) if bound is not None]
     if x.dtype not in _ROUND or any(isinstance(b, Tensor) and b.dtype != x.dtype for b in bounds):
         return NotImplemented
+    if any(not isinstance(b, Tensor) and math.isnan(b) for b in bounds):
+        return torch.full_like(x, math.nan)
     for bound, passes in ((low, operator.lt), (high, operator.gt)):
         if bound is None:
             continue
@@ -91,8 +94,10 @@ def extreme(passes: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Tensor], 
     """aten.maximum and minimum: of a NaN and a number, the NaN."""
 
     def form(x: Tensor, y: Tensor) -> Tensor:
-        if not (x.is_floating_point() and x.dtype == y.dtype):
+        dtype = torch.promote_types(x.dtype, y.dtype)
+        if dtype not in _ROUND:
             return NotImplemented
+        x, y = x.to(dtype), y.to(dtype)
         return torch.where(passes(x, y) | (x != x), x, y)
 
     return form
@@ -139,6 +144,13 @@ def remainder(x: Tensor, y: float | Tensor) -> Tensor:
     return torch.where((rest != 0) & ((divisor < 0) != (rest < 0)), rest + divisor, rest)
 
 
+def remainder_of_number(number: float, y: Tensor) -> Tensor:
+    """aten.remainder of a number by a tensor of f32."""
+    if y.dtype != torch.float32:
+        return NotImplemented
+    return remainder(torch.full_like(y, rounded(number, y)), y)
+
+
 def divide(x: Tensor, y: float | Tensor, *, rounding_mode: str | None = None) -> Tensor:
     """aten.div with rounding_mode="floor" of f32, as Python has it: 1 // 0.1 is 9."""
     rest = fmod(x, y) if rounding_mode == "floor" else NotImplemented
@@ -164,6 +176,7 @@ DECOMPOSITIONS = {
     aten.fmod.Scalar: fmod,
     aten.fmod.Tensor: fmod,
     aten.remainder.Scalar: remainder,
+    aten.remainder.Scalar_Tensor: remainder_of_number,
     aten.remainder.Tensor: remainder,
     **{
         getattr(aten, name).Scalar: compared(getattr(operator, name))
