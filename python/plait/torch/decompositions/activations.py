@@ -14,9 +14,7 @@ def shrink_backward(grad: Tensor, x: Tensor, width: float) -> Tensor:
     return torch.where((x >= -width) & (x <= width), grad.new_zeros(()), grad)
 
 
-def elu(
-    x: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
-) -> Tensor:
+def elu(x: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
     """aten.elu, which SELU is as well: exp(x) - 1 would lose a small x."""
     return torch.where(x <= 0, torch.expm1(x * input_scale) * (alpha * scale), x * scale)
 
