@@ -28,7 +28,9 @@ from plait.jax import export_step
 from plait.jax.boundary import to_boundary
 
 STEPS = 10
-SCHEDULES = ["baseline"]
+# Of the schedules the one with most in it: updates that wait, a first step without
+# them, and a flush.
+SCHEDULES = ["forward"]
 
 
 def parse(text: str) -> None:
