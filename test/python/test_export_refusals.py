@@ -12,6 +12,7 @@ from torch import nn
 import plait
 from plait.torch import backend, export_step
 
+
 def refuse(message, model, optimizer=None, loss_fn=None, inputs=None, **options):
     optimizer = optimizer or torch.optim.SGD(model.parameters())
     with pytest.raises(plait.UnsupportedError, match=message):
@@ -64,6 +65,25 @@ def test_refuse_float64_training():
     model = mlp().double()
     x, y = batch()
     refuse("'fc1.weight' is torch.float64", model, inputs=(x.double(), y))
+
+
+@pytest.mark.parametrize(
+    ("op", "function"),
+    [
+        ("floor_divide", lambda x: x // 0.1),
+        ("div", lambda x: torch.div(x, 0.1, rounding_mode="floor")),
+        ("fmod", lambda x: torch.fmod(x, 0.1)),
+        ("remainder", lambda x: x % 0.1),
+    ],
+)
+def test_refuse_the_rest_of_a_division_of_float64(op, function):
+    class Rest(nn.Module):
+        def forward(self, x):
+            return x * function(x.detach().double()).float()
+
+    model = mlp(activation=Rest())
+    message = rf"aten\.{op}.*Rest 'act' of float64 has no exact import: convert to float32, or"
+    refuse(message, model)
 
 
 def test_refuse_sparse_gradients():

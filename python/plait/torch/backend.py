@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.fx import Graph, GraphModule, Node
 
 from plait.errors import UnsupportedError
@@ -45,6 +46,12 @@ def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
         packet = getattr(node.target, "overloadpacket", None)
         if packet is not None and packet.__name__ in _UNLOWERED:
             raise UnsupportedError(f"{where(node)} has no lowering to upstream dialects")
+        if packet is not None and _rounds_a_quotient(node, packet.__name__):
+            # torch's rest is exact; here it would need a type wider than f64.
+            raise UnsupportedError(
+                f"{where(node)} of float64 has no exact import: convert to float32, or take"
+                " torch.floor(x / y)"
+            )
     try:
         run = _run(_imported({name: graph.graph for name, graph in graphs.items()}))
     except Exception as error:
@@ -62,6 +69,16 @@ def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
     if op is None:
         op = next((where(node) for node in _failing(nodes, crash=False)), "an op")
     raise UnsupportedError(f"torch-mlir cannot lower {op}: {reason[:300]}")
+
+
+def _rounds_a_quotient(node: Node, name: str) -> bool:
+    """Whether it is a remainder or floor division of f64."""
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor) or value.dtype != torch.float64:
+        return False
+    return name in ("fmod", "remainder", "floor_divide") or (
+        name == "div" and node.kwargs.get("rounding_mode") == "floor"
+    )
 
 
 def _imported(graphs: Mapping[str, Graph]) -> str:
