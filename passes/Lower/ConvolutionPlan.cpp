@@ -33,6 +33,23 @@ FailureOr<SmallVector<unsigned>> plait::loopsOf(AffineMap map) {
   return loops;
 }
 
+LogicalResult plait::isStaticMultiplyAdd(linalg::LinalgOp op,
+                                         StringRef &reason) {
+  for (Value operand : op->getOperands()) {
+    auto type = dyn_cast<ShapedType>(operand.getType());
+    if (!type || !type.getElementType().isF32()) {
+      reason = "the element type is not f32";
+      return failure();
+    }
+    if (!type.hasStaticShape() || type.getNumElements() == 0) {
+      reason = "a shape is dynamic or empty";
+      return failure();
+    }
+  }
+  reason = "it does not multiply two operands and add";
+  return success(isContractionCandidate(op));
+}
+
 /// Finds the roles of the loops, or says why they have none.
 static FailureOr<Convolution> matchConvolution(linalg::LinalgOp op,
                                                StringRef &reason) {
@@ -40,15 +57,8 @@ static FailureOr<Convolution> matchConvolution(linalg::LinalgOp op,
     reason = why;
     return failure();
   };
-  for (Value operand : op->getOperands()) {
-    auto type = dyn_cast<ShapedType>(operand.getType());
-    if (!type || !type.getElementType().isF32())
-      return fail("the element type is not f32");
-    if (!type.hasStaticShape() || type.getNumElements() == 0)
-      return fail("a shape is dynamic or empty");
-  }
-  if (!isContractionCandidate(op))
-    return fail("it does not multiply two operands and add");
+  if (failed(isStaticMultiplyAdd(op, reason)))
+    return failure();
   auto dims = *linalg::inferConvolutionDims(op);
   if (dims.outputChannel.size() != 1)
     return fail("it has not one output channel loop, as a depthwise one");

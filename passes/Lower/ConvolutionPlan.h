@@ -35,6 +35,11 @@ struct Convolution {
 /// The loops that `map` yields, in order; fails if an index is not one loop.
 mlir::FailureOr<llvm::SmallVector<unsigned>> loopsOf(mlir::AffineMap map);
 
+/// Whether `op` multiplies two operands and adds, in f32 and static shapes that are
+/// not empty, on tensors or on buffers; or sets `reason`.
+mlir::LogicalResult isStaticMultiplyAdd(mlir::linalg::LinalgOp op,
+                                        llvm::StringRef &reason);
+
 /// The roles of the loops of `op`, on tensors or on buffers, and the sizes of a
 /// tile; or fails and sets `reason`. `op` must be a convolution to upstream's
 /// `isaConvolutionOpInterface`.

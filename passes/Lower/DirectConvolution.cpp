@@ -17,7 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DirectConvolution.h"
-#include "ContractionPlan.h"
+#include "ConvolutionPlan.h"
 
 #include "mlir/Analysis/FlatLinearValueConstraints.h"
 
@@ -105,15 +105,8 @@ static FailureOr<DirectConvolution> match(linalg::LinalgOp op,
     reason = why;
     return failure();
   };
-  for (Value operand : op->getOperands()) {
-    auto type = dyn_cast<MemRefType>(operand.getType());
-    if (!type || !type.getElementType().isF32())
-      return fail("the element type is not f32");
-    if (!type.hasStaticShape() || type.getNumElements() == 0)
-      return fail("a shape is dynamic or empty");
-  }
-  if (!isContractionCandidate(op))
-    return fail("it does not multiply two operands and add");
+  if (failed(isStaticMultiplyAdd(op, reason)))
+    return failure();
   if (op->getOperand(0) == op->getOperand(2) ||
       op->getOperand(1) == op->getOperand(2))
     return fail("the output is also an input");

@@ -16,6 +16,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DotEmitter.h"
+#include "Lanes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -54,7 +55,6 @@ private:
              Value step, Value mask);
   SmallVector<Value> addProducts(Value row, int64_t rows, Value step,
                                  ValueRange sums, Value mask);
-  Value addHalves(Value sum);
   void emitRows(Value row, int64_t rows);
   void emitRange(Value begin, Value end);
 
@@ -98,17 +98,6 @@ SmallVector<Value> DotEmitter::addProducts(Value row, int64_t rows, Value step,
   return next;
 }
 
-/// The sum of a vector's elements.
-Value DotEmitter::addHalves(Value sum) {
-  for (int64_t size = width / 2; size > 0; size /= 2) {
-    auto low = llvm::to_vector(llvm::seq<int64_t>(0, size));
-    auto high = llvm::to_vector(llvm::seq<int64_t>(size, 2 * size));
-    sum = arith::AddFOp::create(b, vector::ShuffleOp::create(b, sum, sum, low),
-                                vector::ShuffleOp::create(b, sum, sum, high));
-  }
-  return vector::ExtractOp::create(b, sum, 0);
-}
-
 void DotEmitter::emitRows(Value row, int64_t rows) {
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vec(width)));
   SmallVector<Value> sums(rows * c.numLanes, zero);
@@ -132,8 +121,8 @@ void DotEmitter::emitRows(Value row, int64_t rows) {
       SmallVector<Value> at = indices(c.acc, add(row, i), cst(j), nullptr);
       Value start =
           c.init ? c.init : memref::LoadOp::create(b, c.acc.memref, at);
-      Value total =
-          arith::AddFOp::create(b, start, addHalves(sums[i * c.numLanes + j]));
+      Value total = arith::AddFOp::create(
+          b, start, addLanes(b, b.getLoc(), sums[i * c.numLanes + j]));
       memref::StoreOp::create(b, total, c.acc.memref, at);
     }
 }

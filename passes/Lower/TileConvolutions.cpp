@@ -314,13 +314,8 @@ static bool isCandidate(linalg::LinalgOp op, int64_t minElements) {
       op->getNumResults() != 1 || becomesProducts(op) ||
       !getElementTypeOrSelf(op->getResult(0)).isF32())
     return false;
-  int64_t total = 1;
-  for (int64_t extent : op.getStaticLoopRanges()) {
-    if (ShapedType::isDynamic(extent))
-      return false;
-    total *= extent;
-  }
-  return total >= minElements &&
+  return !op.hasDynamicShape() &&
+         ShapedType::getNumElements(op.getStaticLoopRanges()) >= minElements &&
          op.getIndexingMapsArray()[2].isProjectedPermutation();
 }
 

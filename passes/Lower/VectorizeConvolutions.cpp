@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DirectConvolution.h"
+#include "Lanes.h"
 
 #include "plait/Passes.h"
 
@@ -85,7 +86,6 @@ private:
   Value loadStrided(LoadedOperand &from, Offset offset);
   Value get(LoadedOperand &from, ArrayRef<int64_t> offset);
   void enter(LoadedOperand &operand);
-  Value addHalves(Value sums);
   void beginSums();
   void endSums();
   void multiplyAdd();
@@ -206,16 +206,6 @@ void ConvolutionEmitter::beginSums() {
             : get(output, offset);
 }
 
-Value ConvolutionEmitter::addHalves(Value sum) {
-  for (int64_t size = c.width / 2; size > 0; size /= 2) {
-    auto low = llvm::to_vector(llvm::seq<int64_t>(0, size));
-    auto high = llvm::to_vector(llvm::seq<int64_t>(size, 2 * size));
-    sum = arith::AddFOp::create(b, vector::ShuffleOp::create(b, sum, sum, low),
-                                vector::ShuffleOp::create(b, sum, sum, high));
-  }
-  return vector::ExtractOp::create(b, sum, 0);
-}
-
 void ConvolutionEmitter::endSums() {
   LoadedOperand &output = operands[2];
   Value memref = output.operand->memref;
@@ -223,7 +213,7 @@ void ConvolutionEmitter::endSums() {
     SmallVector<Value> where = indices(output, offset);
     if (c.isReduction(c.lane)) {
       Value old = memref::LoadOp::create(b, memref, where);
-      Value total = arith::AddFOp::create(b, old, addHalves(sum));
+      Value total = arith::AddFOp::create(b, old, addLanes(b, b.getLoc(), sum));
       memref::StoreOp::create(b, total, memref, where);
     } else if (count[c.lane] == c.width) {
       vector::StoreOp::create(b, sum, memref, where);

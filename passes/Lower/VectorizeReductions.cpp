@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Lanes.h"
 #include "Subscripts.h"
 
 #include "plait/Passes.h"
@@ -122,8 +123,6 @@ private:
                                  int64_t count);
   Value toLanes(Value scalar);
   Value cloneOnLanes(IRMapping &map, Value value);
-  /// One value of all lanes.
-  Value halve(Operation *combiner, Value lanes);
   Value combine(Operation *combiner, Value lhs, Value rhs);
   void emitPoint(ValueRange outer);
 
@@ -213,18 +212,6 @@ SmallVector<Value> ReductionEmitter::reduceLanes(ValueRange loops,
   return results;
 }
 
-Value ReductionEmitter::halve(Operation *combiner, Value lanes) {
-  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-    auto part = [&](int64_t from) -> Value {
-      return vector::ExtractStridedSliceOp::create(
-          b, loc, lanes, ArrayRef{from}, ArrayRef{half}, ArrayRef<int64_t>{1});
-    };
-    Value low = part(0);
-    lanes = combine(combiner, low, part(half));
-  }
-  return vector::ExtractOp::create(b, loc, lanes, ArrayRef<int64_t>{0});
-}
-
 void ReductionEmitter::emitPoint(ValueRange outer) {
   int64_t extent = op.getStaticLoopRanges()[lane];
   SmallVector<Value> accs;
@@ -251,7 +238,9 @@ void ReductionEmitter::emitPoint(ValueRange outer) {
     SmallVector<Value> where =
         subscripts(b, loc, op.getMatchingIndexingMap(&init), at(constant(0)));
     Value old = memref::LoadOp::create(b, loc, init.get(), where);
-    Value sum = halve(combiners[index], accs[index]);
+    Value sum = halveLanes(b, loc, accs[index], [&](Value low, Value high) {
+      return combine(combiners[index], low, high);
+    });
     memref::StoreOp::create(b, loc, combine(combiners[index], old, sum),
                             init.get(), where);
   }

@@ -50,10 +50,7 @@ static bool isContraction(Operation *op) {
 }
 
 static int64_t countIterations(linalg::LinalgOp op) {
-  int64_t count = 1;
-  for (int64_t extent : op.getStaticLoopRanges())
-    count *= extent;
-  return count;
+  return ShapedType::getNumElements(op.getStaticLoopRanges());
 }
 
 /// Whether the body is a little arithmetic, of at most `maxOps` ops: it costs

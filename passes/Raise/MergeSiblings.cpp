@@ -51,9 +51,7 @@ static bool isCandidate(linalg::GenericOp op) {
 /// Whether both read one tensor with the same map, and it is as large as the
 /// loops.
 static bool shareLargeInput(linalg::GenericOp a, linalg::GenericOp b) {
-  int64_t count = 1;
-  for (int64_t extent : a.getStaticLoopRanges())
-    count *= extent;
+  int64_t count = ShapedType::getNumElements(a.getStaticLoopRanges());
   for (OpOperand *in : a.getDpsInputOperands()) {
     auto type = dyn_cast<RankedTensorType>(in->get().getType());
     if (!type || type.getNumElements() < count)

@@ -64,7 +64,7 @@ std::optional<uint64_t> byteSize(DType dtype, const Shape &shape);
 std::string describe(DType dtype, const Shape &shape);
 
 /// Memory of fixed size, aligned to 64 bytes, owned. Moves, never copies
-/// silently. From 4 MiB on it is made of huge pages where the system has them.
+/// silently. From 2 MiB on it is made of huge pages where the system has them.
 class AlignedBytes {
 public:
   static constexpr size_t alignment = 64;

@@ -4,7 +4,9 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 from threading import RLock
+from typing import ParamSpec
 
 import numpy as np
 
@@ -47,6 +49,22 @@ Tensors = Mapping[str, torch.Tensor]
 _TRACING = RLock()
 
 
+_P = ParamSpec("_P")
+
+
+def _with_copies(export: Callable[_P, ExportedStep]) -> Callable[_P, ExportedStep]:
+    """An exporter whose tensors are its own. Without, they may be the memory of the
+    model and of the optimizer: for whoever copies them at once."""
+
+    @wraps(export)
+    def exported(*args: _P.args, **kwargs: _P.kwargs) -> ExportedStep:
+        step = export(*args, **kwargs)
+        return replace(step, tensors={n: np.array(v, order="C") for n, v in step.tensors.items()})
+
+    return exported
+
+
+@_with_copies
 def export_step(
     model: torch.nn.Module,
     loss_fn: Callable[..., torch.Tensor],
@@ -110,38 +128,6 @@ def export_step(
         ImportError: torch-mlir is missing; the message says how to install it.
         TypeError, ValueError: the arguments do not fit together.
     """
-    step = shared_step(
-        model,
-        loss_fn,
-        optimizer,
-        example_inputs,
-        num_targets=num_targets,
-        lr_input=lr_input,
-        clip_grad_norm=clip_grad_norm,
-        clip_norm_type=clip_norm_type,
-        clip_grad_value=clip_grad_value,
-        accumulation_steps=accumulation_steps,
-        seed=seed,
-    )
-    return replace(step, tensors={n: np.array(v, order="C") for n, v in step.tensors.items()})
-
-
-def shared_step(
-    model: torch.nn.Module,
-    loss_fn: Callable[..., torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-    example_inputs: Sequence[torch.Tensor],
-    *,
-    num_targets: int = 1,
-    lr_input: bool = False,
-    clip_grad_norm: float | None = None,
-    clip_norm_type: float = 2.0,
-    clip_grad_value: float | None = None,
-    accumulation_steps: int = 1,
-    seed: int | None = None,
-) -> ExportedStep:
-    """As `export_step`, for whoever copies the tensors at once: they may be the
-    memory of the model and of the optimizer."""
     clipping = Clipping(clip_grad_norm, clip_norm_type, clip_grad_value)
     for option, value in (("accumulation_steps", accumulation_steps), ("seed", seed or 0)):
         if isinstance(value, bool) or not isinstance(value, int):

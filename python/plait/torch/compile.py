@@ -63,9 +63,9 @@ def compile(  # noqa: A001
     """
     if "lr_input" in options:
         raise TypeError("lr_input is not an option here: learning rates are read at each call")
-    exported = plait.torch.shared_step(
-        model, loss_fn, optimizer, example_inputs, lr_input=True, **options
-    )
+    # Of the step that reads the model's own memory: `TorchStep` copies it.
+    export: Callable[..., ExportedStep] = plait.torch.export_step.__wrapped__  # type: ignore[attr-defined]
+    exported = export(model, loss_fn, optimizer, example_inputs, lr_input=True, **options)
     return TorchStep(exported, model, optimizer, schedule=schedule, cpu=cpu, threads=threads)
 
 
