@@ -273,7 +273,24 @@ def TrainForwardFusion : Pass<"train-forward-fusion", "::mlir::ModuleOp"> {
     its parameter's first reader, then yields new pending values) and
     `@step_flush` (applies what is pending). *Every* operand of an update that
     is neither its parameter nor its state crosses the boundary, not the
-    gradient alone. A module pass, because it adds functions; all or nothing.
+    gradient alone. Where what the gradient is made from has fewer bytes than
+    it, that crosses instead, and the gradient is made with the update. A module
+    pass, because it adds functions; all or nothing.
+
+    ```mlir
+    // before
+    %y = linalg.matmul ins(%x, %w) ...
+    ...
+    %dw = linalg.matmul ins(%xT, %dy) ...
+    %w1 = train.sgd ins(%dw) outs(%w)
+    // after: @step takes last step's %x0T and %dy0, and yields %xT and %dy
+    %w1, %y = train.cluster <forward> ins(%x0T, %dy0, %w, %x) {
+      %dw = linalg.matmul ins(%x0T, %dy0) ...
+      %n = train.sgd ins(%dw) outs(%w)
+      %y = linalg.matmul ins(%x, %n) ...
+      train.yield %n, %y
+    }
+    ```
   }];
   let dependentDialects = ["::plait::train::TrainDialect"];
 }

@@ -16,11 +16,13 @@
 // Forward: the product is the consumer; the loop runs over panels of the
 // parameter's dimension that the product does not contract. The update is a
 // fused producer whose value is yielded too: otherwise it would run twice,
-// with right numbers.
+// with right numbers. What makes the gradient of a panel, where the cluster has
+// it, is fused as well, and not yielded.
 //
 //===----------------------------------------------------------------------===//
 
 #include "../Divisor.h"
+#include "../Schedule/Cluster.h"
 #include "MergeLoops.h"
 
 #include "plait/Analysis/Legality.h"
@@ -99,17 +101,16 @@ static int64_t countSteps(linalg::LinalgOp op) {
   return count;
 }
 
-/// Bytes for a panel of `type`, whose gradient the cluster makes: more than
+/// Bytes for a panel of `type`, whose gradient is made before `update`: more than
 /// `panelBytes` where a product of many rows makes it. The product copies its
 /// lanes once for a panel, and for a panel of 16 rows that costs as much as to
 /// multiply. Panels stay contiguous: updates of parts of rows are slower than
 /// what the copies cost. They stay many, so that threads can share.
-static int64_t chooseBytes(ClusterOp cluster, RankedTensorType type,
-                           int64_t panelBytes) {
+static int64_t chooseBytes(UpdateOpInterface update, int64_t panelBytes) {
   constexpr int64_t kFewSteps = 8, kPanels = 32, kLarger = 4;
   SmallVector<linalg::LinalgOp> producers;
-  for (auto op : cluster.getBody().getOps<linalg::LinalgOp>())
-    if (!isa<linalg::FillOp>(op))
+  for (auto op : update->getBlock()->getOps<linalg::LinalgOp>())
+    if (!isa<linalg::FillOp>(op) && op->isBeforeInBlock(update))
       producers.push_back(op);
   // Each producer has a panel on the stack.
   if (producers.size() != 1 ||
@@ -117,6 +118,7 @@ static int64_t chooseBytes(ClusterOp cluster, RankedTensorType type,
       producers.front().hasDynamicShape() ||
       countSteps(producers.front()) <= kFewSteps)
     return panelBytes;
+  auto type = cast<RankedTensorType>(update.getParam().getType());
   int64_t bytes = type.getNumElements() * elementBytes(type);
   return std::clamp(bytes / kPanels, panelBytes, kLarger * panelBytes);
 }
@@ -200,9 +202,10 @@ static LogicalResult tileAndFuse(RewriterBase &rewriter, linalg::LinalgOp root,
         auto op = dyn_cast<linalg::LinalgOp>(producer.getOwner());
         if (!op || op.getNumLoops() == 0)
           return std::nullopt;
-        bool isFill = isa<linalg::FillOp>(op);
+        bool isResult = llvm::any_of(
+            op->getUsers(), [](Operation *user) { return isa<YieldOp>(user); });
         return scf::SCFTileAndFuseOptions::ControlFnResult{
-            yieldProducers && !isFill && op != rootOp};
+            yieldProducers && isResult && op != rootOp};
       });
   rewriter.setInsertionPoint(root);
   auto result = scf::tileConsumerAndFuseProducersUsingSCF(
@@ -260,15 +263,6 @@ static LogicalResult fuseForwardCluster(RewriterBase &rewriter,
   return tileAndFuse(rewriter, product, sizes, /*yieldProducers=*/true);
 }
 
-static void inlineCluster(RewriterBase &rewriter, ClusterOp cluster) {
-  Block *body = &cluster.getBody().front();
-  Operation *yield = body->getTerminator();
-  SmallVector<Value> inputs(cluster.getInputs());
-  rewriter.inlineBlockBefore(body, cluster, inputs);
-  rewriter.replaceOp(cluster, yield->getOperands());
-  rewriter.eraseOp(yield);
-}
-
 /// Tiles of nothing have no size.
 static LogicalResult checkNotEmpty(ClusterOp cluster) {
   for (Type type : cluster->getOperandTypes())
@@ -286,10 +280,8 @@ LogicalResult plait::fuseCluster(RewriterBase &rewriter, ClusterOp cluster,
   SmallVector<UpdateOpInterface> updates;
   cluster.walk([&](UpdateOpInterface update) { updates.push_back(update); });
   bool backward = cluster.getKind() == Placement::Backward;
-  if (backward && !updates.empty())
-    panelBytes = chooseBytes(
-        cluster, cast<RankedTensorType>(updates.front().getParam().getType()),
-        panelBytes);
+  if (!updates.empty())
+    panelBytes = chooseBytes(updates.front(), panelBytes);
   for (UpdateOpInterface update : updates)
     if (failed(decomposeUpdate(rewriter, update)))
       return failure();

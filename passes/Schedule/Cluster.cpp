@@ -14,7 +14,6 @@
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace plait;
@@ -66,23 +65,30 @@ static void collectInputs(Value operand,
     collectInputs(inner, inside, inputs);
 }
 
+llvm::SetVector<Value>
+plait::collectClusterInputs(ArrayRef<Operation *> members) {
+  llvm::SetVector<Operation *> inside(members.begin(), members.end());
+  llvm::SetVector<Value> inputs;
+  for (Operation *op : members)
+    for (Value operand : outerOperands(op))
+      collectInputs(operand, inside, inputs);
+  return inputs;
+}
+
 ClusterOp plait::wrapIntoCluster(ArrayRef<Operation *> members,
                                  Placement kind) {
   SmallVector<Operation *> ordered(members);
   llvm::sort(ordered,
              [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   llvm::SetVector<Operation *> inside(ordered.begin(), ordered.end());
-  llvm::SetVector<Value> inputs, results;
-  for (Operation *op : ordered) {
-    for (Value operand : outerOperands(op))
-      collectInputs(operand, inside, inputs);
+  llvm::SetVector<Value> inputs = collectClusterInputs(ordered), results;
+  for (Operation *op : ordered)
     for (Value result : op->getResults())
       if (llvm::any_of(result.getUsers(), [&](Operation *user) {
             return !inside.contains(
                 op->getBlock()->findAncestorOpInBlock(*user));
           }))
         results.insert(result);
-  }
 
   Location loc = ordered.back()->getLoc();
   OpBuilder b(ordered.back());
@@ -108,4 +114,17 @@ ClusterOp plait::wrapIntoCluster(ArrayRef<Operation *> members,
   for (Operation *op : llvm::reverse(ordered))
     op->erase();
   return cluster;
+}
+
+SmallVector<Operation *> plait::inlineCluster(RewriterBase &rewriter,
+                                              ClusterOp cluster) {
+  Block *body = &cluster.getBody().front();
+  Operation *yield = body->getTerminator();
+  auto ops = llvm::map_to_vector(body->without_terminator(),
+                                 [](Operation &op) { return &op; });
+  SmallVector<Value> inputs(cluster.getInputs());
+  rewriter.inlineBlockBefore(body, cluster, inputs);
+  rewriter.replaceOp(cluster, yield->getOperands());
+  rewriter.eraseOp(yield);
+  return ops;
 }

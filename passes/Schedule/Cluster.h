@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Writing clusters: what both fusion passes share.
+// Writing clusters and taking them apart: what the fusion passes share.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,10 +14,17 @@
 
 #include "plait/Dialect/Train/Train.h"
 
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/SetVector.h"
+
 namespace plait {
 
 /// An op that only makes a destination: tensor.empty or linalg.fill.
 bool isInit(mlir::Operation *op);
+
+/// Values from outside that a cluster of `members` (of one block) would take.
+llvm::SetVector<mlir::Value>
+collectClusterInputs(llvm::ArrayRef<mlir::Operation *> members);
 
 /// Replaces `members` (of one block, in any order) by a cluster at the position
 /// of the last one. Its results are those results of members that are used
@@ -25,6 +32,10 @@ bool isInit(mlir::Operation *op);
 /// passed in would be a full-size buffer.
 train::ClusterOp wrapIntoCluster(llvm::ArrayRef<mlir::Operation *> members,
                                  train::Placement kind);
+
+/// Replaces a cluster by the ops of its body, and returns those.
+llvm::SmallVector<mlir::Operation *> inlineCluster(mlir::RewriterBase &rewriter,
+                                                   train::ClusterOp cluster);
 
 } // namespace plait
 

@@ -17,6 +17,7 @@
 
 #include "../NotCalled.h"
 #include "Cluster.h"
+#include "Pending.h"
 #include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
@@ -33,58 +34,6 @@ namespace plait {
 #define GEN_PASS_DEF_TRAINFORWARDFUSION
 #include "plait/Passes.h.inc"
 } // namespace plait
-
-namespace {
-/// A value that waiting updates read, and its role across the step boundary.
-struct Pending {
-  Value value;
-  PendingAttr role;
-};
-
-/// What waits in a step: each value once, whichever updates read it.
-struct PendingValues {
-  SmallVector<Pending> values;
-  /// For each update, which of `values` each input is.
-  SmallVector<SmallVector<unsigned>> inputs;
-};
-} // namespace
-
-static SmallVector<UpdateOpInterface> forwardUpdates(FunctionOpInterface step) {
-  SmallVector<UpdateOpInterface> updates;
-  step.walk([&](UpdateOpInterface update) {
-    auto placement =
-        update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
-    if (placement && placement.getValue() == Placement::Forward)
-      updates.push_back(update);
-  });
-  return updates;
-}
-
-static unsigned numInputs(UpdateOpInterface update) {
-  return update->getNumOperands() - update->getNumResults();
-}
-
-/// Every operand that is neither a parameter nor a state, in order. Its role is
-/// that of the first update to read it.
-static PendingValues pendingOf(ArrayRef<UpdateOpInterface> updates) {
-  PendingValues pending;
-  llvm::SmallDenseMap<Value, unsigned> known;
-  for (UpdateOpInterface update : updates) {
-    Builder b(update.getContext());
-    SmallVector<unsigned> &inputs = pending.inputs.emplace_back();
-    for (unsigned i = 0, e = numInputs(update); i < e; ++i) {
-      Value value = update->getOperand(i);
-      auto [it, isNew] = known.try_emplace(value, pending.values.size());
-      inputs.push_back(it->second);
-      if (isNew)
-        pending.values.push_back(
-            {value, PendingAttr::get(b.getContext(),
-                                     b.getStringAttr(getParamName(update)),
-                                     b.getStringAttr("in" + Twine(i)))});
-    }
-  }
-  return pending;
-}
 
 /// All or nothing: what `train-place` checked is checked again, because the
 /// graph may have changed since.
@@ -141,13 +90,11 @@ static FunctionOpInterface cloneAs(FunctionOpInterface step,
 
 /// @step_first: parameters and states pass through; pending values come out.
 static void makeFirst(FunctionOpInterface first) {
-  SmallVector<UpdateOpInterface> updates = forwardUpdates(first);
-  appendResults(first, pendingOf(updates).values);
-  for (UpdateOpInterface update : updates) {
-    for (auto [next, old] :
-         llvm::zip(update->getResults(), update.getDpsInits()))
-      next.replaceAllUsesWith(old);
-    update->erase();
+  SmallVector<Waiting> waiting = collectWaiting(first);
+  appendResults(first, collectPending(waiting).values);
+  for (Waiting &w : waiting) {
+    w.op->replaceAllUsesWith(w.olds);
+    w.op->erase();
   }
 }
 
@@ -163,62 +110,75 @@ static Operation *firstReader(Block *block, ValueRange values) {
 }
 
 /// Puts the update into one loop nest with its first reader, where it can be.
-static void clusterWithReader(UpdateOpInterface update, Operation *reader) {
+static void clusterWithReader(Waiting &w, Operation *reader) {
+  UpdateOpInterface update = w.update;
   std::string name = ("update of \"" + getParamName(update) + "\" ").str();
   auto opts = remark::RemarkOpts::name("forward-fusion")
                   .category("train-forward-fusion")
                   .function(getParamName(update));
-  if (std::string reason = whyNotOneNest(update, reader); !reason.empty()) {
+  SmallVector<Operation *> members = {update};
+  auto cluster = dyn_cast<ClusterOp>(w.op);
+  StringRef with = cluster ? "its gradient and " : "";
+  if (cluster) {
+    IRRewriter rewriter(update.getContext());
+    members = inlineCluster(rewriter, cluster);
+  }
+  std::string reason = whyNotOneNest(update, reader);
+  if (reason.empty()) {
+    members.push_back(reader);
+    remark::passed(update.getLoc(), opts)
+        << name + "is in one loop nest with " + with.str() +
+               "its first reader in the next step";
+  } else {
     remark::missed(update.getLoc(), opts)
         << name + "moved to the next step, but " + reason +
                ", so they are not one loop nest";
-    return;
   }
-  remark::passed(update.getLoc(), opts)
-      << name + "is in one loop nest with its first reader in the next step";
-  wrapIntoCluster({update, reader}, Placement::Forward);
+  if (reason.empty())
+    wrapIntoCluster(members, Placement::Forward);
+  else if (cluster)
+    wrapIntoCluster(members, Placement::Backward);
 }
 
 /// @step: pending values come in, each update is applied right before the
 /// first reader of what it replaces, and the new pending values go out.
 static void makeSteady(FunctionOpInterface step) {
   Block *block = &step.getFunctionBody().front();
-  SmallVector<UpdateOpInterface> updates = forwardUpdates(step);
-  PendingValues pending = pendingOf(updates);
+  SmallVector<Waiting> waiting = collectWaiting(step);
+  PendingValues pending = collectPending(waiting);
   SmallVector<Value> args = appendArguments(step, pending.values);
   appendResults(step, pending.values);
-  for (auto [update, inputs] : llvm::zip(updates, pending.inputs)) {
-    // The update's results go to next values only; those become the values
-    // applied at the start of this step.
-    SmallVector<Value> olds(update.getDpsInits());
-    update->moveBefore(&block->front());
-    for (auto [i, input] : llvm::enumerate(inputs))
-      update->setOperand(i, args[input]);
-    for (auto [next, old] : llvm::zip(update->getResults(), olds))
-      old.replaceAllUsesExcept(next, update);
-    Operation *reader = firstReader(block, update->getResults());
-    update->moveBefore(reader);
-    clusterWithReader(update, reader);
+  // All before any: a reader's cluster makes pending values anew.
+  for (Waiting &w : waiting)
+    takePending(w, pending, args);
+  for (Waiting &w : waiting) {
+    // Its results go to next values only; those become the values applied at
+    // the start of this step.
+    w.op->moveBefore(&block->front());
+    for (auto [next, old] : llvm::zip(w.op->getResults(), w.olds))
+      old.replaceAllUsesExcept(next, w.op);
+    Operation *reader = firstReader(block, w.op->getResults());
+    w.op->moveBefore(reader);
+    clusterWithReader(w, reader);
   }
 }
 
 /// @step_flush: parameters, states and pending values in, parameters and states
 /// out.
 static void makeFlush(FunctionOpInterface step, FunctionOpInterface flush) {
-  SmallVector<UpdateOpInterface> updates = forwardUpdates(flush);
+  SmallVector<Waiting> waiting = collectWaiting(flush);
   Block *block = &flush.getFunctionBody().front();
   Operation *ret = block->getTerminator();
-  PendingValues pending = pendingOf(updates);
+  PendingValues pending = collectPending(waiting);
   SmallVector<Value> args = appendArguments(flush, pending.values);
-  for (auto [update, inputs] : llvm::zip(updates, pending.inputs))
-    for (auto [i, input] : llvm::enumerate(inputs))
-      update->setOperand(i, args[input]);
+  for (Waiting &w : waiting)
+    takePending(w, pending, args);
   // Keep the results that the waiting updates make; drop all others, and then
   // every op and argument that nothing uses any more.
   llvm::BitVector dropResults(flush.getNumResults());
   for (unsigned i = 0, e = flush.getNumResults(); i < e; ++i) {
-    auto update = ret->getOperand(i).getDefiningOp<UpdateOpInterface>();
-    if (!update || !llvm::is_contained(updates, update))
+    Operation *op = ret->getOperand(i).getDefiningOp();
+    if (llvm::none_of(waiting, [&](const Waiting &w) { return w.op == op; }))
       dropResults.set(i);
   }
   ret->eraseOperands(dropResults);
@@ -234,11 +194,12 @@ static void makeFlush(FunctionOpInterface step, FunctionOpInterface flush) {
 }
 
 LogicalResult plait::fuseForward(ModuleOp module, FunctionOpInterface step) {
-  SmallVector<UpdateOpInterface> updates = forwardUpdates(step);
+  SmallVector<UpdateOpInterface> updates = collectForwardUpdates(step);
   if (updates.empty())
     return success();
   if (failed(checkAll(step, updates)))
     return failure();
+  waitWithProducers(updates);
   std::string name = SymbolTable::getSymbolName(step).str();
   for (StringRef suffix : {"_first", "_flush"})
     if (module.lookupSymbol(name + suffix.str()))

@@ -277,5 +277,6 @@ def test_no_gradient_of_a_weight_is_stored(framework, optimizer):
     assert sorted(stored("baseline")) == sorted(weights)
     assert stored("backward") == []
     sizes = [4 * s.shape[0] * s.shape[1] for s in args if s.role == "param" and len(s.shape) == 2]
-    assert reported("baseline") == reported("forward") == sizes
-    assert reported("backward") == [0] * len(sizes)
+    assert reported("baseline") == sizes
+    # Under forward, what went in and what came back wait: 8 rows of each.
+    assert reported("backward") == reported("forward") == [0] * len(sizes)

@@ -113,6 +113,46 @@ func.func @forward(%w: tensor<64x16xf32>, %sum: tensor<64x16xf32>, %t: tensor<f3
 
 // -----
 
+// Forward, with what makes the gradient: a panel of it is made once, applied, and
+// not stored.
+
+// CHECK-LABEL: func.func @forward_with_gradient
+// CHECK-SAME:    %[[W:[^ ]*]]: tensor<64x16xf32>
+// CHECK:         scf.forall (%[[I:.*]]) = (0) to (64) step (16) shared_outs(%[[OY:.*]] = %{{.*}}, %[[OW:.*]] = %[[W]])
+// CHECK:           %[[G:.*]] = linalg.generic {{.*}}ins(%{{.*}}, %{{.*}} : tensor<2x16xf32>, tensor<2x16xf32>) outs(%{{.*}} : tensor<16x16xf32>)
+// CHECK:           %[[N:.*]] = linalg.generic {{.*}}ins(%[[G]]
+// CHECK:           linalg.matmul {{.*}} ins(%{{.*}}, %[[N]] :
+// CHECK:           scf.forall.in_parallel
+// CHECK-NEXT:        into %[[OY]][0, %[[I]]] [8, 16]
+// CHECK-NEXT:        %[[N]] into %[[OW]][%[[I]], 0] [16, 16]
+// CHECK-NEXT:      }
+// CHECK:         return
+func.func @forward_with_gradient(%w: tensor<64x16xf32>, %dz: tensor<2x64xf32>, %h: tensor<2x16xf32>, %x: tensor<8x16xf32>)
+    -> (tensor<8x64xf32>, tensor<64x16xf32>) {
+  %r:2 = train.cluster <forward> ins(%dz, %h, %w, %x : tensor<2x64xf32>, tensor<2x16xf32>, tensor<64x16xf32>, tensor<8x16xf32>) {
+  ^bb0(%d: tensor<2x64xf32>, %hh: tensor<2x16xf32>, %p: tensor<64x16xf32>, %xx: tensor<8x16xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %ge = tensor.empty() : tensor<64x16xf32>
+    %gz = linalg.fill ins(%c0 : f32) outs(%ge : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %g = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%d, %hh : tensor<2x64xf32>, tensor<2x16xf32>) outs(%gz : tensor<64x16xf32>) {
+    ^bb0(%a: f32, %b: f32, %c: f32):
+      %m = arith.mulf %a, %b : f32
+      %s = arith.addf %c, %m : f32
+      linalg.yield %s : f32
+    } -> tensor<64x16xf32>
+    %n = train.sgd ins(%g : tensor<64x16xf32>) outs(%p : tensor<64x16xf32>) {lr = 0.1 : f64}
+    %e = tensor.empty() : tensor<8x64xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<8x64xf32>) -> tensor<8x64xf32>
+    %y = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+        ins(%xx, %n : tensor<8x16xf32>, tensor<64x16xf32>) outs(%f : tensor<8x64xf32>) -> tensor<8x64xf32>
+    train.yield %n, %y : tensor<64x16xf32>, tensor<8x64xf32>
+  } : tensor<64x16xf32>, tensor<8x64xf32>
+  return %r#1, %r#0 : tensor<8x64xf32>, tensor<64x16xf32>
+}
+
+// -----
+
 // 60 rows: 16 do not divide, 15 do. Every panel has the same shape.
 
 // CHECK-LABEL: func.func @panels_divide

@@ -104,8 +104,9 @@ def Train_ClusterOp : Train_Op<"cluster", [
   let description = [{
     Written by the fusion passes, consumed by `train-fuse-clusters`. `kind` is
     the placement that made it: in a `backward` cluster the region computes a
-    gradient and applies it, in a `forward` cluster it updates a parameter and
-    uses the new value in its first product. The region's arguments are the
+    gradient and applies it, in a `forward` cluster it updates a parameter,
+    whose gradient it may make too, and uses the new value in its first product.
+    The region's arguments are the
     inputs. The cluster makes the decision visible, and testable, apart from
     the loops that carry it out.
 
