@@ -100,9 +100,9 @@ struct ExpandBFloat16 : plait::impl::TrainExpandBFloat16Base<ExpandBFloat16> {
   void runOnOperation() override {
     getOperation()->walk([](Operation *op) {
       if (auto truncate = dyn_cast<arith::TruncFOp>(op))
-        truncate.setFastmath(arith::FastMathFlags::none);
+        truncate.removeFastmathAttr();
       if (auto extend = dyn_cast<arith::ExtFOp>(op))
-        extend.setFastmath(arith::FastMathFlags::none);
+        extend.removeFastmathAttr();
     });
     // Neither of the walks folds.
     RewritePatternSet byF32(&getContext());
