@@ -5,13 +5,18 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Writes a product with few rows, such as that of a weight and one sample, as
-// dot products: both operands are read once, along k, where they lie. Register
-// tiles would have to transpose the weight first, for too little use.
+// Writes a product with few rows, such as that of a weight and some samples, as
+// dot products: both operands are read along k, where they lie. Register tiles
+// would have to transpose the weight first, for too little use.
 //
-// Element j of a vector sums every W-th product from the j-th on, and the
-// vector's halves are added until one element is left. That order depends on k
-// and the width alone, so a panel of rows has the bits of the whole product.
+// Where all samples fit into a tile, it walks along the whole of k, and the
+// weight is read once. Otherwise k is walked in blocks, so that a tile's rows of
+// the weight stay in the first-level cache for all tiles of samples.
+//
+// Element j of a vector sums every W-th product of a block from the j-th on, and
+// the vector's halves are added until one element is left. That order depends on
+// k, the block and the width alone, so a panel of rows has the bits of the whole
+// product.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,23 +34,38 @@ using namespace mlir;
 using namespace plait;
 
 namespace {
+/// Rows and lanes whose sums are in registers at a time.
+struct Tile {
+  Value row;
+  int64_t rows;
+  Value lane;
+  int64_t lanes;
+};
+
 class DotEmitter {
 public:
   DotEmitter(OpBuilder &builder, Location loc, const Contraction &contraction,
-             const ContractionTarget &target)
+             const ContractionTarget &target, int64_t blockSteps)
       : b(loc, builder), c(contraction),
         width(std::max<int64_t>(2, target.registerCols / 2)),
+        tileLanes(c.numLanes <= kFewLanes ? c.numLanes : kTileLanes),
         // As many sums at a time as keep the fma units busy.
         tileRows(
-            std::clamp<int64_t>(2 * target.registerRows / c.numLanes, 1, 8)) {}
+            std::clamp<int64_t>(2 * target.registerRows / tileLanes, 1, 8)),
+        blockSteps(std::min(blockSteps, c.numSteps)) {}
 
   void emit(bool isParallel);
 
 private:
+  // A tile of 4 x 4 sums loads a vector for each two multiply-adds.
+  static constexpr int64_t kFewLanes = 8, kTileLanes = 4;
+
   Value cst(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
   Value add(Value x, int64_t y) {
     return y ? b.createOrFold<arith::AddIOp>(x, cst(y)) : x;
   }
+  void loop(Value begin, Value end, int64_t step,
+            function_ref<void(Value)> body);
   VectorType vec(int64_t size) {
     return VectorType::get({size}, b.getF32Type());
   }
@@ -53,16 +73,30 @@ private:
                              Value lane, Value step);
   Value load(const ContractionOperand &operand, Value row, Value lane,
              Value step, Value mask);
-  SmallVector<Value> addProducts(Value row, int64_t rows, Value step,
-                                 ValueRange sums, Value mask);
+  SmallVector<Value> addProducts(const Tile &tile, Value step, ValueRange sums,
+                                 Value mask);
+  SmallVector<Value> emitSums(const Tile &tile, Value begin, int64_t steps);
+  void store(Value sums, Value row, Value lane, bool isFirst);
+  void emitTile(const Tile &tile, Value begin, int64_t steps, bool isFirst);
+  void emitBlock(Value row, int64_t rows, Value begin, int64_t steps,
+                 bool isFirst);
   void emitRows(Value row, int64_t rows);
   void emitRange(Value begin, Value end);
 
   ImplicitLocOpBuilder b;
   const Contraction &c;
-  int64_t width, tileRows;
+  int64_t width, tileLanes, tileRows, blockSteps;
 };
 } // namespace
+
+/// Calls `body` for each `step`-th index from `begin` to `end`.
+void DotEmitter::loop(Value begin, Value end, int64_t step,
+                      function_ref<void(Value)> body) {
+  auto op = scf::ForOp::create(b, begin, end, cst(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(op.getBody());
+  body(op.getInductionVar());
+}
 
 SmallVector<Value> DotEmitter::indices(const ContractionOperand &operand,
                                        Value row, Value lane, Value step) {
@@ -82,65 +116,114 @@ Value DotEmitter::load(const ContractionOperand &operand, Value row, Value lane,
                                       zeros);
 }
 
-/// `sums` of `rows` rows and all lanes, with the next products added.
-SmallVector<Value> DotEmitter::addProducts(Value row, int64_t rows, Value step,
+/// `sums` of a tile, with the next products added.
+SmallVector<Value> DotEmitter::addProducts(const Tile &tile, Value step,
                                            ValueRange sums, Value mask) {
   SmallVector<Value> lanes, next(sums);
-  for (int64_t j = 0; j < c.numLanes; ++j)
-    lanes.push_back(load(c.lanes, nullptr, cst(j), step, mask));
-  for (int64_t i = 0; i < rows; ++i) {
-    Value x = load(c.rows, add(row, i), nullptr, step, mask);
-    for (int64_t j = 0; j < c.numLanes; ++j) {
-      Value &sum = next[i * c.numLanes + j];
+  for (int64_t j = 0; j < tile.lanes; ++j)
+    lanes.push_back(load(c.lanes, nullptr, add(tile.lane, j), step, mask));
+  for (int64_t i = 0; i < tile.rows; ++i) {
+    Value x = load(c.rows, add(tile.row, i), nullptr, step, mask);
+    for (int64_t j = 0; j < tile.lanes; ++j) {
+      Value &sum = next[i * tile.lanes + j];
       sum = vector::FMAOp::create(b, x, lanes[j], sum);
     }
   }
   return next;
 }
 
-void DotEmitter::emitRows(Value row, int64_t rows) {
+/// The vectors of sums of a tile over `steps` steps from `begin` on.
+SmallVector<Value> DotEmitter::emitSums(const Tile &tile, Value begin,
+                                        int64_t steps) {
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vec(width)));
-  SmallVector<Value> sums(rows * c.numLanes, zero);
-  int64_t whole = c.numSteps / width * width;
+  SmallVector<Value> sums(tile.rows * tile.lanes, zero);
+  int64_t whole = steps / width * width;
   if (whole > 0) {
-    auto loop = scf::ForOp::create(b, cst(0), cst(whole), cst(width), sums);
+    auto loop =
+        scf::ForOp::create(b, begin, add(begin, whole), cst(width), sums);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    scf::YieldOp::create(b, addProducts(row, rows, loop.getInductionVar(),
+    scf::YieldOp::create(b, addProducts(tile, loop.getInductionVar(),
                                         loop.getRegionIterArgs(), nullptr));
     sums.assign(loop.getResults().begin(), loop.getResults().end());
   }
-  if (whole < c.numSteps) {
+  if (whole < steps) {
     Value mask =
         vector::CreateMaskOp::create(b, VectorType::get({width}, b.getI1Type()),
-                                     ValueRange{cst(c.numSteps - whole)});
-    sums = addProducts(row, rows, cst(whole), sums, mask);
+                                     ValueRange{cst(steps - whole)});
+    sums = addProducts(tile, add(begin, whole), sums, mask);
   }
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < c.numLanes; ++j) {
-      SmallVector<Value> at = indices(c.acc, add(row, i), cst(j), nullptr);
-      Value start =
-          c.init ? c.init : memref::LoadOp::create(b, c.acc.memref, at);
-      Value total = arith::AddFOp::create(
-          b, start, addLanes(b, b.getLoc(), sums[i * c.numLanes + j]));
-      memref::StoreOp::create(b, total, c.acc.memref, at);
+  return sums;
+}
+
+/// Adds `sums`, of consecutive rows from `row` on, to the accumulators of one
+/// lane. `isFirst`: those start at what a fill would have stored there.
+void DotEmitter::store(Value sums, Value row, Value lane, bool isFirst) {
+  auto type = cast<VectorType>(sums.getType());
+  if (c.acc.isContiguousAlong(RowLoop)) {
+    SmallVector<Value> at = indices(c.acc, row, lane, nullptr);
+    Value start =
+        isFirst && c.init
+            ? vector::BroadcastOp::create(b, type, c.init).getResult()
+            : vector::LoadOp::create(b, type, c.acc.memref, at).getResult();
+    Value total = arith::AddFOp::create(b, start, sums);
+    vector::StoreOp::create(b, total, c.acc.memref, at);
+    return;
+  }
+  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+    SmallVector<Value> at = indices(c.acc, add(row, i), lane, nullptr);
+    Value start = isFirst && c.init
+                      ? c.init
+                      : memref::LoadOp::create(b, c.acc.memref, at);
+    Value sum = vector::ExtractOp::create(b, sums, i);
+    memref::StoreOp::create(b, arith::AddFOp::create(b, start, sum),
+                            c.acc.memref, at);
+  }
+}
+
+void DotEmitter::emitTile(const Tile &tile, Value begin, int64_t steps,
+                          bool isFirst) {
+  SmallVector<Value> sums = emitSums(tile, begin, steps);
+  for (int64_t j = 0; j < tile.lanes; ++j)
+    for (int64_t i = 0, count; i < tile.rows; i += count) {
+      count = llvm::bit_floor<uint64_t>(std::min(width, tile.rows - i));
+      SmallVector<Value> column;
+      for (int64_t row = i; row < i + count; ++row)
+        column.push_back(sums[row * tile.lanes + j]);
+      store(addLanesOfEach(b, b.getLoc(), column), add(tile.row, i),
+            add(tile.lane, j), isFirst);
     }
+}
+
+/// All lanes of some rows, over a block of k.
+void DotEmitter::emitBlock(Value row, int64_t rows, Value begin, int64_t steps,
+                           bool isFirst) {
+  int64_t rest = c.numLanes % tileLanes;
+  loop(cst(0), cst(c.numLanes - rest), tileLanes, [&](Value lane) {
+    emitTile({row, rows, lane, tileLanes}, begin, steps, isFirst);
+  });
+  if (rest)
+    emitTile({row, rows, cst(c.numLanes - rest), rest}, begin, steps, isFirst);
+}
+
+void DotEmitter::emitRows(Value row, int64_t rows) {
+  emitBlock(row, rows, cst(0), blockSteps, /*isFirst=*/true);
+  int64_t rest = c.numSteps % blockSteps;
+  loop(cst(blockSteps), cst(c.numSteps - rest), blockSteps, [&](Value begin) {
+    emitBlock(row, rows, begin, blockSteps, /*isFirst=*/false);
+  });
+  if (rest)
+    emitBlock(row, rows, cst(c.numSteps - rest), rest, /*isFirst=*/false);
 }
 
 /// All rows from `begin` to `end`: tiles, and what is left one by one.
 void DotEmitter::emitRange(Value begin, Value end) {
-  auto loop = [&](Value begin, Value end, int64_t rows) {
-    auto op = scf::ForOp::create(b, begin, end, cst(rows));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(op.getBody());
-    emitRows(op.getInductionVar(), rows);
-  };
   Value size = b.createOrFold<arith::SubIOp>(end, begin);
   Value rest = b.createOrFold<arith::RemUIOp>(size, cst(tileRows));
   Value tiled = b.createOrFold<arith::SubIOp>(end, rest);
-  loop(begin, tiled, tileRows);
+  loop(begin, tiled, tileRows, [&](Value row) { emitRows(row, tileRows); });
   if (c.numRows % tileRows != 0)
-    loop(tiled, end, 1);
+    loop(tiled, end, 1, [&](Value row) { emitRows(row, 1); });
 }
 
 void DotEmitter::emit(bool isParallel) {
@@ -159,12 +242,13 @@ void DotEmitter::emit(bool isParallel) {
 }
 
 void plait::emitDots(OpBuilder &builder, Location loc, Contraction contraction,
-                     const ContractionTarget &target, bool isNested) {
+                     const ContractionTarget &target, int64_t blockSteps,
+                     bool isNested) {
   if (contraction.numLanes > contraction.numRows)
     contraction.swapRoles();
   // About 10 us of work, as for other products, but of reading.
   constexpr int64_t kMinElements = 1 << 17;
   bool isLarge = contraction.numRows * contraction.numSteps >= kMinElements;
-  DotEmitter(builder, loc, contraction, target)
+  DotEmitter(builder, loc, contraction, target, blockSteps)
       .emit(target.parallel && isLarge && !isNested);
 }

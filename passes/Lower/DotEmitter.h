@@ -16,7 +16,8 @@
 
 namespace plait {
 
-/// The attribute of a product that `train-mark-skinny` chose.
+/// The attribute of a product that `train-mark-skinny` chose: in blocks of how
+/// many steps its sums are made.
 inline constexpr llvm::StringLiteral kDotAttr = "plait.dot";
 
 /// Emits the loops of `contraction`, which has no batch loops and whose
@@ -24,7 +25,7 @@ inline constexpr llvm::StringLiteral kDotAttr = "plait.dot";
 /// `isNested`: inside a parallel loop.
 void emitDots(mlir::OpBuilder &builder, mlir::Location loc,
               Contraction contraction, const ContractionTarget &target,
-              bool isNested);
+              int64_t blockSteps, bool isNested);
 
 } // namespace plait
 

@@ -22,6 +22,12 @@ halveLanes(mlir::OpBuilder &b, mlir::Location loc, mlir::Value lanes,
 /// The sum of all lanes.
 mlir::Value addLanes(mlir::OpBuilder &b, mlir::Location loc, mlir::Value lanes);
 
+/// The sums of all lanes of each of `vectors`, as one vector. There are a power
+/// of two of them, at most as many as lanes; each is added as by `addLanes`, but
+/// halves of several in one operation.
+mlir::Value addLanesOfEach(mlir::OpBuilder &b, mlir::Location loc,
+                           llvm::ArrayRef<mlir::Value> vectors);
+
 } // namespace plait
 
 #endif // PLAIT_PASSES_LOWER_LANES_H

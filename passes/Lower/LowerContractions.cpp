@@ -72,8 +72,10 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   rewriter.setInsertionPoint(op);
   bool isNested = isInParallelLoop(op->getBlock());
   auto split = op->getAttrOfType<IntegerAttr>(kSplitAttr);
-  if (op->hasAttr(kDotAttr))
-    emitDots(rewriter, op.getLoc(), *contraction, target, isNested);
+  auto dot = op->getAttrOfType<IntegerAttr>(kDotAttr);
+  if (dot)
+    emitDots(rewriter, op.getLoc(), *contraction, target, dot.getInt(),
+             isNested);
   else if (split)
     emitSplit(rewriter, op.getLoc(), *contraction, target, split.getInt(),
               isNested);

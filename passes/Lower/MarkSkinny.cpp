@@ -90,13 +90,19 @@ static std::optional<SkinnyProduct> matchSkinny(linalg::LinalgOp op) {
   return product;
 }
 
-/// Very few rows, and both operands contiguous along k.
+/// Both operands are contiguous along k.
 static bool isDot(linalg::LinalgOp op, const SkinnyProduct &product) {
-  constexpr int64_t kVeryFew = 8;
-  return product.rows <= kVeryFew &&
-         llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-           return lastLoop(op, operand) == product.k;
-         });
+  return llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+    return lastLoop(op, operand) == product.k;
+  });
+}
+
+/// In blocks of how many steps a dot product is made. Where samples share a tile,
+/// all at once; otherwise a tile's rows of the weight must stay in the first-level
+/// cache.
+static int64_t dotBlock(const SkinnyProduct &product) {
+  constexpr int64_t kOneTile = 8, kBlockSteps = 1024;
+  return product.rows <= kOneTile ? product.steps : kBlockSteps;
 }
 
 /// In how many parts k is divided; 1 where the weight does not lie along the
@@ -126,7 +132,7 @@ struct MarkSkinny : plait::impl::TrainMarkSkinnyBase<MarkSkinny> {
       if (!product)
         return;
       if (isDot(op, *product))
-        op->setAttr(kDotAttr, builder.getUnitAttr());
+        op->setAttr(kDotAttr, builder.getI64IntegerAttr(dotBlock(*product)));
       else if (int64_t parts = countParts(op, *product); parts > 1)
         op->setAttr(kSplitAttr, builder.getI64IntegerAttr(parts));
     });

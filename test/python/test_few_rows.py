@@ -52,6 +52,10 @@ func.func @step(%w: tensor<{w}xf32> {{train.role = #train.param<"w">}},
         (5, 100, 131),
         (8, 515, 784),
         (8, 34, 40000),  # a panel has one row, fewer than the batch
+        (9, 515, 784),
+        (30, 101, 3000),
+        (33, 34, 40000),
+        (64, 100, 1025),
     ],
 )
 def test_few_rows(batch, outputs, width):

@@ -338,8 +338,8 @@ func.func @do_not_lower_maximum(%a: memref<8x4xf32>, %b: memref<4x8xf32>, %c: me
 // -----
 
 // A marked product: dot products along k, eight rows at a time, what is left
-// of k under a mask, and what is left of the rows one by one. The vector's
-// halves are added last, to what is in memory.
+// of k under a mask, and what is left of the rows one by one. The vectors'
+// halves are added last, those of two vectors at once, to what is in memory.
 
 // CHECK-LABEL: func @dots
 // CHECK-NOT:     memref.alloca
@@ -348,13 +348,37 @@ func.func @do_not_lower_maximum(%a: memref<8x4xf32>, %b: memref<4x8xf32>, %c: me
 // CHECK:             scf.for {{.*}} to %c4096 step %c8 iter_args
 // CHECK-COUNT-8:       vector.fma {{.*}} : vector<8xf32>
 // CHECK:             vector.maskedload
-// CHECK:             vector.shuffle {{.*}} [0, 1, 2, 3]
-// CHECK:             vector.shuffle {{.*}} [4, 5, 6, 7]
-// CHECK:             memref.store
+// CHECK:             vector.shuffle {{.*}} [0, 1, 2, 3, 8, 9, 10, 11]
+// CHECK:             vector.shuffle {{.*}} [4, 5, 6, 7, 12, 13, 14, 15]
+// CHECK:             vector.load
+// CHECK:             vector.store {{.*}} : memref<1001xf32>, vector<8xf32>
 // CHECK:           scf.for {{.*}} step %c1
 // CHECK-NOT:     linalg
 func.func @dots(%w: memref<1001x4099xf32>, %x: memref<4099xf32>, %o: memref<1001xf32>) {
-  linalg.matvec {plait.dot} ins(%w, %x : memref<1001x4099xf32>, memref<4099xf32>) outs(%o : memref<1001xf32>)
+  linalg.matvec {plait.dot = 4099 : i64} ins(%w, %x : memref<1001x4099xf32>, memref<4099xf32>) outs(%o : memref<1001xf32>)
+  return
+}
+
+// -----
+
+// More rows than a tile's: blocks of k, in each of which all tiles of x meet the
+// same rows of the weight. The last block is shorter.
+
+// CHECK-LABEL: func @dots_in_blocks
+// CHECK:         scf.parallel
+// CHECK:           scf.for {{.*}} step %c3
+// CHECK:             scf.for {{.*}} = %c0{{.*}} to %c20{{.*}} step %c4
+// CHECK:               scf.for {{.*}} step %c8 iter_args
+// CHECK-COUNT-12:        vector.fma {{.*}} : vector<8xf32>
+// CHECK-NOT:             vector.fma
+// CHECK:             scf.for {{.*}} to %c4096{{.*}} step %c1024
+// CHECK:               scf.for {{.*}} = %c0{{.*}} to %c20{{.*}} step %c4
+// CHECK:             scf.for {{.*}} = %c0{{.*}} to %c20{{.*}} step %c4
+// CHECK:               vector.maskedload
+// CHECK-NOT:     linalg
+func.func @dots_in_blocks(%w: memref<999x4099xf32>, %x: memref<20x4099xf32>, %o: memref<20x999xf32>) {
+  linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+      {plait.dot = 1024 : i64} ins(%x, %w : memref<20x4099xf32>, memref<999x4099xf32>) outs(%o : memref<20x999xf32>)
   return
 }
 

@@ -4,9 +4,10 @@
 #lanes = affine_map<(m, n, k) -> (n, k)>
 #out = affine_map<(m, n, k) -> (m, n)>
 
-// One sample by a weight [out, in], on tensors and on buffers.
+// One sample by a weight [out, in], on tensors and on buffers: the whole of k at a
+// time.
 // CHECK-LABEL: func @one_sample
-// CHECK:         linalg.matmul {{.*}}plait.dot
+// CHECK:         linalg.matmul {{.*}}plait.dot = 784 : i64
 func.func @one_sample(%x: tensor<1x784xf32>, %w: tensor<100x784xf32>, %o: tensor<1x100xf32>) -> tensor<1x100xf32> {
   %r = linalg.matmul indexing_maps = [#rows, #lanes, #out]
       ins(%x, %w : tensor<1x784xf32>, tensor<100x784xf32>) outs(%o : tensor<1x100xf32>) -> tensor<1x100xf32>
@@ -14,18 +15,27 @@ func.func @one_sample(%x: tensor<1x784xf32>, %w: tensor<100x784xf32>, %o: tensor
 }
 
 // CHECK-LABEL: func @vector
-// CHECK:         linalg.matvec {{.*}}plait.dot
+// CHECK:         linalg.matvec {{.*}}plait.dot = 784 : i64
 func.func @vector(%w: memref<100x784xf32>, %x: memref<784xf32>, %o: memref<100xf32>) {
   linalg.matvec ins(%w, %x : memref<100x784xf32>, memref<784xf32>) outs(%o : memref<100xf32>)
   return
 }
 
-// CHECK-LABEL: func @do_not_mark_many_rows
-// CHECK-NOT:     plait.dot
-func.func @do_not_mark_many_rows(%x: tensor<9x784xf32>, %w: tensor<100x784xf32>, %o: tensor<9x100xf32>) -> tensor<9x100xf32> {
+// Of more than a tile's samples, in blocks.
+// CHECK-LABEL: func @some_samples
+// CHECK:         linalg.matmul {{.*}}plait.dot = 1024 : i64
+func.func @some_samples(%x: tensor<9x784xf32>, %w: tensor<100x784xf32>, %o: tensor<9x100xf32>) -> tensor<9x100xf32> {
   %r = linalg.matmul indexing_maps = [#rows, #lanes, #out]
       ins(%x, %w : tensor<9x784xf32>, tensor<100x784xf32>) outs(%o : tensor<9x100xf32>) -> tensor<9x100xf32>
   return %r : tensor<9x100xf32>
+}
+
+// CHECK-LABEL: func @do_not_mark_many_rows
+// CHECK-NOT:     plait.dot
+func.func @do_not_mark_many_rows(%x: tensor<65x784xf32>, %w: tensor<100x784xf32>, %o: tensor<65x100xf32>) -> tensor<65x100xf32> {
+  %r = linalg.matmul indexing_maps = [#rows, #lanes, #out]
+      ins(%x, %w : tensor<65x784xf32>, tensor<100x784xf32>) outs(%o : tensor<65x100xf32>) -> tensor<65x100xf32>
+  return %r : tensor<65x100xf32>
 }
 
 // The weight lies along its lanes: k is divided, into parts of 64 Ki elements.
