@@ -22,6 +22,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../Divisor.h"
+#include "../Panels.h"
 #include "../Schedule/Cluster.h"
 #include "MergeLoops.h"
 
@@ -68,59 +69,13 @@ LogicalResult plait::decomposeUpdate(RewriterBase &rewriter,
   return success();
 }
 
-static int64_t elementBytes(RankedTensorType type) {
-  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-}
-
-/// Extents of a panel of `type`, 0 for whole dimensions: as many rows as fit
-/// into `panelBytes`, or, where not even one does, a part of one. A divisor, so
-/// that every panel has the same static shape, and at least two panels so that
-/// threads share.
-static SmallVector<int64_t> panelSizes(RankedTensorType type,
-                                       int64_t panelBytes) {
-  SmallVector<int64_t> sizes(type.getRank(), 0);
-  int64_t bytes = type.getNumElements() * elementBytes(type);
-  for (auto [dim, extent] : llvm::enumerate(type.getShape())) {
-    bytes /= extent;
-    if (extent == 1)
-      continue;
-    sizes[dim] =
-        largestDivisor(extent, std::min(panelBytes / bytes, extent / 2));
-    if (bytes <= panelBytes)
-      break;
-  }
-  return sizes;
-}
-
-static int64_t countSteps(linalg::LinalgOp op) {
-  int64_t count = 1;
-  for (auto [kind, extent] :
-       llvm::zip(op.getIteratorTypesArray(), op.getStaticLoopRanges()))
-    if (kind == utils::IteratorType::reduction)
-      count *= extent;
-  return count;
-}
-
-/// Bytes for a panel of `type`, whose gradient is made before `update`: more than
-/// `panelBytes` where a product of many rows makes it. The product copies its
-/// lanes once for a panel, and for a panel of 16 rows that costs as much as to
-/// multiply. Panels stay contiguous: updates of parts of rows are slower than
-/// what the copies cost. They stay many, so that threads can share.
-static int64_t chooseBytes(UpdateOpInterface update, int64_t panelBytes) {
-  constexpr int64_t kFewSteps = 8, kPanels = 32, kLarger = 4;
+/// What makes the gradients of `update`, in its cluster.
+static SmallVector<linalg::LinalgOp> producersOf(UpdateOpInterface update) {
   SmallVector<linalg::LinalgOp> producers;
   for (auto op : update->getBlock()->getOps<linalg::LinalgOp>())
     if (!isa<linalg::FillOp>(op) && op->isBeforeInBlock(update))
       producers.push_back(op);
-  // Each producer has a panel on the stack.
-  if (producers.size() != 1 ||
-      !linalg::isaContractionOpInterface(producers.front()) ||
-      producers.front().hasDynamicShape() ||
-      countSteps(producers.front()) <= kFewSteps)
-    return panelBytes;
-  auto type = cast<RankedTensorType>(update.getParam().getType());
-  int64_t bytes = type.getNumElements() * elementBytes(type);
-  return std::clamp(bytes / kPanels, panelBytes, kLarger * panelBytes);
+  return producers;
 }
 
 /// The op of the decomposed update whose first result is the next parameter.
@@ -281,7 +236,10 @@ LogicalResult plait::fuseCluster(RewriterBase &rewriter, ClusterOp cluster,
   cluster.walk([&](UpdateOpInterface update) { updates.push_back(update); });
   bool backward = cluster.getKind() == Placement::Backward;
   if (!updates.empty())
-    panelBytes = chooseBytes(updates.front(), panelBytes);
+    panelBytes = choosePanelBytes(
+        producersOf(updates.front()),
+        cast<RankedTensorType>(updates.front().getParam().getType()),
+        panelBytes);
   for (UpdateOpInterface update : updates)
     if (failed(decomposeUpdate(rewriter, update)))
       return failure();
