@@ -220,6 +220,14 @@ def TrainPlace : InterfacePass<"train-place", "::mlir::FunctionOpInterface"> {
     that the policy cannot place is left at `baseline`, with a remark that
     names the op and the reason.
 
+    With `auto`, a cost model (passes/Schedule/FusionCost.h) decides for each
+    update that is placed backward whether it becomes one loop nest with what
+    makes its gradient. Where it does not, it gets the unit attribute
+    `train.apart`: it still runs right behind its gradient, so that no two
+    gradients are stored at a time. A remark gives both estimates. The choice
+    depends on shapes and the options below, never on the number of threads, and
+    changes no bit of any result.
+
     ```mlir
     // before
     %w1 = train.sgd ins(%dw : ...) outs(%w : ...) {lr = 0.1 : f64}
@@ -233,7 +241,24 @@ def TrainPlace : InterfacePass<"train-place", "::mlir::FunctionOpInterface"> {
            "Where updates run: 'baseline' (after all gradients), 'backward' "
            "(as soon as the gradient exists and the old value was last read), "
            "'forward' (in the next step, before the first reader) or 'auto' "
-           "('backward' where that is legal).">
+           "('backward' where that is legal, in one loop nest where it pays).">,
+    Option<"panelBytes", "panel-bytes", "int64_t",
+           /*default=*/"::plait::TargetOptions().panelBytes",
+           "As of train-fuse-clusters, for 'auto'.">,
+    Option<"cacheBytes", "cache-bytes", "int64_t",
+           /*default=*/"::plait::CostConstants().cacheBytes",
+           "Size of the last-level cache, for 'auto'.">,
+    Option<"coreGflops", "core-gflops", "double",
+           /*default=*/"::plait::CostConstants().coreGflops",
+           "f32 multiply-adds of one core, counted as two, in 10^9 a second; "
+           "for 'auto'.">,
+    Option<"cacheGbs", "cache-gbs", "double",
+           /*default=*/"::plait::CostConstants().cacheGBs",
+           "GB/s that one core reads and writes in the last-level cache, for "
+           "'auto'.">,
+    Option<"memoryGbs", "memory-gbs", "double",
+           /*default=*/"::plait::CostConstants().memoryGBs",
+           "The same in memory, for 'auto'.">
   ];
   let dependentDialects = ["::plait::train::TrainDialect"];
 }

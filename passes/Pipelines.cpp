@@ -33,7 +33,8 @@ void plait::buildRolesPipeline(OpPassManager &pm) {
   pm.addPass(createTrainRolesFromAliasing());
 }
 
-void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
+void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy,
+                                  const TargetOptions &target) {
   buildRolesPipeline(pm);
   // Arithmetic on tensors, in the regions of updates as well: only what is linalg
   // has a destination, and can be tiled and fused.
@@ -54,6 +55,11 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy) {
   // Decide, then obey.
   TrainPlaceOptions place;
   place.policy = policy.str();
+  place.panelBytes = target.panelBytes;
+  place.cacheBytes = target.cost.cacheBytes;
+  place.coreGflops = target.cost.coreGflops;
+  place.cacheGbs = target.cost.cacheGBs;
+  place.memoryGbs = target.cost.memoryGBs;
   pm.addNestedPass<func::FuncOp>(createTrainPlace(place));
   pm.addNestedPass<func::FuncOp>(createTrainBackwardFusion());
   pm.addPass(createTrainForwardFusion());
@@ -161,19 +167,44 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
 }
 
 namespace {
-struct ScheduleOptions : PassPipelineOptions<ScheduleOptions> {
+/// What both pipelines are told. plait-run asks the CPU for the constants; text
+/// for another compiler must say them.
+template <typename Options>
+struct ScheduleOptionsBase : PassPipelineOptions<Options> {
+  template <typename T>
+  using Option = typename PassPipelineOptions<Options>::template Option<T>;
   Option<std::string> policy{
       *this, "policy",
       llvm::cl::desc("Where updates run: baseline, backward, forward or auto."),
       llvm::cl::init("backward")};
+  Option<int64_t> cacheBytes{
+      *this, "cache-bytes",
+      llvm::cl::desc("Size of the last-level cache, for auto."),
+      llvm::cl::init(plait::CostConstants().cacheBytes)};
+  Option<double> coreGflops{
+      *this, "core-gflops",
+      llvm::cl::desc("f32 multiply-adds of one core, counted as two, in 10^9 a "
+                     "second, for auto."),
+      llvm::cl::init(plait::CostConstants().coreGflops)};
+  Option<double> cacheGbs{
+      *this, "cache-gbs",
+      llvm::cl::desc("GB/s that one core reads and writes in the last-level "
+                     "cache, for auto."),
+      llvm::cl::init(plait::CostConstants().cacheGBs)};
+  Option<double> memoryGbs{*this, "memory-gbs",
+                           llvm::cl::desc("The same in memory, for auto."),
+                           llvm::cl::init(plait::CostConstants().memoryGBs)};
+
+  plait::TargetOptions target() const {
+    plait::TargetOptions target;
+    target.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
+    return target;
+  }
 };
 
-struct ToLlvmOptions : PassPipelineOptions<ToLlvmOptions> {
-  Option<std::string> policy{
-      *this, "policy",
-      llvm::cl::desc("Where updates run: baseline, backward or forward."),
-      llvm::cl::init("backward")};
-  // plait-run asks the CPU for these; text for another compiler must say them.
+struct ScheduleOptions : ScheduleOptionsBase<ScheduleOptions> {};
+
+struct ToLlvmOptions : ScheduleOptionsBase<ToLlvmOptions> {
   Option<int64_t> registerRows{
       *this, "register-rows",
       llvm::cl::desc("Rows of a product's register tile: 6 for AVX2, 8 for "
@@ -192,13 +223,13 @@ void plait::registerPlaitPipelines() {
       "plait-schedule",
       "Raise a training graph, decide where its updates run, and move them.",
       [](OpPassManager &pm, const ScheduleOptions &options) {
-        buildSchedulePipeline(pm, options.policy);
+        buildSchedulePipeline(pm, options.policy, options.target());
       });
   PassPipelineRegistration<ToLlvmOptions>(
       "plait-to-llvm", "The whole way from a training graph to LLVM.",
       [](OpPassManager &pm, const ToLlvmOptions &options) {
-        buildSchedulePipeline(pm, options.policy);
-        TargetOptions target;
+        TargetOptions target = options.target();
+        buildSchedulePipeline(pm, options.policy, target);
         target.registerRows = options.registerRows;
         target.registerCols = options.registerCols;
         buildLoweringPipeline(pm, target);

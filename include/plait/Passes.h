@@ -32,8 +32,10 @@ namespace plait {
 /// From what importers write to functions that say what is what; part of the
 /// schedule pipeline, and harmless twice.
 void buildRolesPipeline(mlir::OpPassManager &pm);
-/// `policy` as in train-place. From tensors to clusters.
-void buildSchedulePipeline(mlir::OpPassManager &pm, llvm::StringRef policy);
+/// `policy` as in train-place. From tensors to clusters. The target matters to
+/// `auto` alone.
+void buildSchedulePipeline(mlir::OpPassManager &pm, llvm::StringRef policy,
+                           const TargetOptions &target = {});
 /// From clusters to the LLVM dialect, OpenMP threads included.
 void buildLoweringPipeline(mlir::OpPassManager &pm,
                            const TargetOptions &target);

@@ -15,6 +15,7 @@
 
 #include "plait/Analysis/UpdateDependence.h"
 #include "plait/Dialect/Train/Train.h"
+#include "plait/Target/TargetOptions.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/PatternMatch.h"
@@ -26,13 +27,17 @@ namespace plait {
 void raiseUpdates(mlir::FunctionOpInterface step);
 
 /// The placement that a policy asks for: one of the placements by its name, or
-/// `auto`, which is `backward` until there is a cost model. Nothing for others.
+/// `auto`, which is `backward` and weighFusions. Nothing for others.
 std::optional<train::Placement> parsePolicy(llvm::StringRef policy);
 
 /// Sets `train.placement` on every update of `step`; what `policy` cannot
 /// place stays at baseline, with a remark.
 void placeUpdates(mlir::FunctionOpInterface step, train::Placement policy,
                   const UpdateDependence &dependence);
+
+/// Sets `train.apart` on those updates of `step` with placement `backward` for
+/// which a loop nest with their gradient would cost more than it saves.
+void weighFusions(mlir::FunctionOpInterface step, const TargetOptions &target);
 
 /// Moves the updates of `step` with placement `backward` to where their windows
 /// start, and writes clusters.

@@ -32,8 +32,8 @@ using namespace plait::run;
 using runtime::HostTensor;
 using runtime::Status;
 
-/// Until a cost model chooses, `auto` is `backward`: it leaves an update at
-/// baseline where it cannot place it, and it never needs more memory.
+/// What `auto` stands for. It leaves an update at baseline where it cannot place
+/// it, and needs no more memory than that.
 static FailureOr<std::string> resolveSchedule(ModuleOp module,
                                               const std::string &name) {
   if (name == "auto")
@@ -44,13 +44,15 @@ static FailureOr<std::string> resolveSchedule(ModuleOp module,
   return name;
 }
 
-FailureOr<std::string> Session::place(ModuleOp module, StringRef entry) {
+FailureOr<std::string> Session::place(ModuleOp module,
+                                      const SessionOptions &options,
+                                      const TargetOptions &target) {
   // Roles first: they say which function is the step.
   PassManager roles(module.getContext());
   buildRolesPipeline(roles);
   if (failed(roles.run(module)))
     return failure();
-  auto step = findEntry(module, entry.str());
+  auto step = findEntry(module, options.entry);
   if (failed(step))
     return failure();
   std::string symbol = SymbolTable::getSymbolName(*step).str();
@@ -63,7 +65,7 @@ FailureOr<std::string> Session::place(ModuleOp module, StringRef entry) {
     return failure();
   modelKeys = *keys;
   PassManager schedule(module.getContext());
-  buildSchedulePipeline(schedule, name);
+  buildSchedulePipeline(schedule, options.schedule, target);
   if (failed(schedule.run(module)))
     return failure();
   return symbol;
@@ -136,12 +138,10 @@ void Session::readSizes(ModuleOp module, StringRef entry) {
 }
 
 LogicalResult Session::generate(ModuleOp module, StringRef entry,
-                                const std::string &cpu) {
-  auto target = targetOptionsFor(cpu);
-  if (!target)
-    return module.emitError(llvm::toString(target.takeError()));
+                                const std::string &cpu,
+                                const TargetOptions &target) {
   PassManager lower(module.getContext());
-  buildLoweringPipeline(lower, *target);
+  buildLoweringPipeline(lower, target);
   if (failed(lower.run(module)))
     return failure();
   readSizes(module, entry);
@@ -150,6 +150,17 @@ LogicalResult Session::generate(ModuleOp module, StringRef entry,
     return module.emitError(llvm::toString(code.takeError()));
   jit = std::move(*code);
   return success();
+}
+
+/// Constants that were given, in place of the target's.
+static void override(CostConstants &target, const CostConstants &given) {
+  if (given.cacheBytes)
+    target.cacheBytes = given.cacheBytes;
+  for (double CostConstants::*rate :
+       {&CostConstants::coreGflops, &CostConstants::cacheGBs,
+        &CostConstants::memoryGBs})
+    if (given.*rate)
+      target.*rate = given.*rate;
 }
 
 FailureOr<std::unique_ptr<Session>>
@@ -164,10 +175,14 @@ Session::create(ModuleOp module, const SessionOptions &options,
   session->name = *name;
   session->threads = options.threads;
   session->memory = std::move(memory);
+  auto target = targetOptionsFor(options.cpu);
+  if (!target)
+    return module.emitError(llvm::toString(target.takeError()));
+  override(target->cost, options.cost);
   OwningOpRef<ModuleOp> copy = module.clone();
-  auto entry = session->place(*copy, options.entry);
+  auto entry = session->place(*copy, options, *target);
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||
-      failed(session->generate(*copy, *entry, options.cpu)))
+      failed(session->generate(*copy, *entry, options.cpu, *target)))
     return failure();
   // What compiling needed goes before what training needs comes.
   copy = nullptr;

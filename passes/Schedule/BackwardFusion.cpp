@@ -58,6 +58,12 @@ static void fuseOne(UpdateOpInterface update,
   moveToWindowStart(update, dependence);
   StringRef name = getParamName(update);
   Location loc = update.getLoc();
+  if (update->hasAttr(TrainDialect::kApartAttr)) {
+    report(name, loc, true,
+           "is next to its gradient, which is stored: that costs less than one "
+           "loop nest");
+    return;
+  }
   std::string reason;
   auto members = collectProducers(update, reason);
   if (failed(members)) {

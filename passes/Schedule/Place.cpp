@@ -5,16 +5,20 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Place: decides where each update runs, and writes the decision on it. It
-// moves nothing: see BackwardFusion.cpp and ForwardFusion.cpp.
+// Place: decides where each update runs, and, for the policy `auto`, whether it
+// is one loop nest with its gradient (FusionCost.h). It writes the decision on
+// the update and moves nothing: see BackwardFusion.cpp and ForwardFusion.cpp.
 //
 //===----------------------------------------------------------------------===//
 
+#include "FusionCost.h"
+#include "Producers.h"
 #include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
 
 #include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace plait;
@@ -79,6 +83,58 @@ void plait::placeUpdates(FunctionOpInterface step, Placement policy,
   }
 }
 
+static std::string describe(const Estimate &estimate) {
+  return llvm::formatv("{0:f3} ms and {1:f1} MB", estimate.milliseconds,
+                       estimate.bytes / 1e6);
+}
+
+static void reportCost(UpdateOpInterface update, const FusionCost &cost) {
+  auto opts = remark::RemarkOpts::name("fusion-cost")
+                  .category("train-place")
+                  .function(getParamName(update));
+  remark::passed(update.getLoc(), opts)
+      << ("update of \"" + getParamName(update) + "\" is estimated at " +
+          describe(cost.oneNest) + " in one loop nest with its gradient, at " +
+          describe(cost.apart) + " apart from it (one core, " +
+          (cost.isInCache ? "in the last-level cache" : "in memory") +
+          "): " + (cost.isBetterApart() ? "apart" : "one nest"))
+             .str();
+}
+
+/// What could be in one nest with `update`; empty where nothing can be.
+static SmallVector<linalg::LinalgOp> findProducers(UpdateOpInterface update) {
+  std::string reason; // train-backward-fusion says it
+  auto members = collectProducers(update, reason);
+  if (failed(members))
+    return {};
+  SmallVector<linalg::LinalgOp> producers;
+  for (Operation *member : *members)
+    if (auto op = dyn_cast<linalg::LinalgOp>(member);
+        op && !isa<linalg::FillOp>(op))
+      producers.push_back(op);
+  return producers;
+}
+
+void plait::weighFusions(FunctionOpInterface step,
+                         const TargetOptions &target) {
+  int64_t carried = carriedBytes(step);
+  step.walk([&](UpdateOpInterface update) {
+    auto placement =
+        update->getAttrOfType<PlacementAttr>(TrainDialect::kPlacementAttr);
+    if (!placement || placement.getValue() != Placement::Backward)
+      return;
+    auto producers = findProducers(update);
+    auto isDynamic = [](linalg::LinalgOp op) { return op.hasDynamicShape(); };
+    if (producers.empty() || llvm::any_of(producers, isDynamic))
+      return;
+    FusionCost cost = estimateFusion(update, producers, carried, target);
+    reportCost(update, cost);
+    if (cost.isBetterApart())
+      update->setAttr(TrainDialect::kApartAttr,
+                      UnitAttr::get(step.getContext()));
+  });
+}
+
 namespace {
 struct Place : plait::impl::TrainPlaceBase<Place> {
   using Base::Base;
@@ -97,6 +153,12 @@ struct Place : plait::impl::TrainPlaceBase<Place> {
     if (!isTrainingStep(step))
       return markAllAnalysesPreserved();
     placeUpdates(step, *parsePolicy(policy), getAnalysis<UpdateDependence>());
+    if (policy == "auto") {
+      TargetOptions target;
+      target.panelBytes = panelBytes;
+      target.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
+      weighFusions(step, target);
+    }
     markAnalysesPreserved<UpdateDependence>();
   }
 };

@@ -42,6 +42,14 @@
 // GPU: error: unknown --backend=gpu; expected llvm or auto
 // GPU: code 2
 
+// Constants of the cost model.
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --schedule=backward --cache-bytes=1000000 | FileCheck %s --check-prefix=COST-ALONE
+// COST-ALONE: --cache-bytes needs --schedule=auto
+// COST-ALONE: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --schedule=auto --memory-gbs=-1 | FileCheck %s --check-prefix=COST-NEGATIVE
+// COST-NEGATIVE: --memory-gbs must be above 0
+// COST-NEGATIVE: code 2
+
 // An option that would do nothing alone.
 // RUN: %{exit} %examples/mlp.mlir --random-inputs --save-every=2 | FileCheck %s --check-prefix=EVERY
 // EVERY: --save-every needs --save

@@ -105,6 +105,24 @@ PLAIT_OPT(cl::opt<unsigned>, threads, running, "threads", cl::init(0),
 PLAIT_OPT(cl::opt<std::string>, cpu, running, "mcpu",
           cl::desc("CPU to generate code for (default: this one)"),
           cl::value_desc("name"));
+// Of the cost model; 0 is what the target says.
+PLAIT_OPT(cl::opt<int64_t>, cacheBytes, running, "cache-bytes", cl::init(0),
+          cl::desc("With --schedule=auto: size of the last-level cache\n"
+                   "(default: this machine's; 32 MiB with --mcpu)"),
+          cl::value_desc("N"));
+PLAIT_OPT(
+    cl::opt<double>, coreGflops, running, "core-gflops", cl::init(0),
+    cl::desc("With --schedule=auto: GFLOP/s of one core (default: by its\n"
+             "vectors)"),
+    cl::value_desc("X"));
+PLAIT_OPT(cl::opt<double>, cacheGbs, running, "cache-gbs", cl::init(0),
+          cl::desc("With --schedule=auto: GB/s of one core in the last-level\n"
+                   "cache (default 240)"),
+          cl::value_desc("X"));
+PLAIT_OPT(cl::opt<double>, memoryGbs, running, "memory-gbs", cl::init(0),
+          cl::desc("With --schedule=auto: GB/s of one core in memory (default\n"
+                   "56)"),
+          cl::value_desc("X"));
 PLAIT_OPT(cl::opt<bool>, checkFinite, running, "check-finite", cl::init(true),
           cl::desc("Stop at the first loss that is not finite (default on)"));
 
@@ -180,6 +198,7 @@ static RunOptions collect() {
   options.entry = entry;
   options.schedule = schedule;
   options.cpu = cpu;
+  options.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
   options.inputFiles = inputFiles;
   options.inputSingles = inputSingles;
   options.randomInputs = randomInputs;
@@ -244,6 +263,23 @@ static std::string idleOption() {
   return "";
 }
 
+/// What is wrong with the constants of the cost model, or an empty string.
+static std::string checkCost() {
+  std::pair<cl::Option &, bool> constants[] = {{cacheBytes, cacheBytes > 0},
+                                               {coreGflops, coreGflops > 0},
+                                               {cacheGbs, cacheGbs > 0},
+                                               {memoryGbs, memoryGbs > 0}};
+  for (auto &[option, isPositive] : constants) {
+    if (!given(option))
+      continue;
+    if (schedule != "auto")
+      return ("--" + option.ArgStr + " needs --schedule=auto").str();
+    if (!isPositive)
+      return ("--" + option.ArgStr + " must be above 0").str();
+  }
+  return "";
+}
+
 /// More than any machine has; OpenMP's runtime aborts where it cannot start as
 /// many as it is asked for.
 static constexpr unsigned kMaxThreads = 1024;
@@ -275,6 +311,8 @@ static std::string contradiction() {
   if (!parsePolicy(schedule))
     return "unknown --schedule=" + schedule +
            "; expected baseline, backward, forward or auto";
+  if (std::string message = checkCost(); !message.empty())
+    return message;
   return checkBackend();
 }
 

@@ -13,6 +13,8 @@
 #ifndef PLAIT_TOOLS_RUN_OPTIONS_H
 #define PLAIT_TOOLS_RUN_OPTIONS_H
 
+#include "plait/Target/TargetOptions.h"
+
 #include "llvm/ADT/Twine.h"
 
 #include <cstdint>
@@ -34,6 +36,7 @@ enum ExitCode {
 /// What the user asked for; names are those of the options.
 struct RunOptions {
   std::string file, entry, schedule, cpu;
+  CostConstants cost; ///< 0: not given
   std::vector<std::string> inputFiles, inputSingles;
   bool randomInputs = false;
   /// Empty where the user did not say.

@@ -50,7 +50,8 @@ private:
 };
 
 /// Sizes of register and cache tiles for `cpu` (empty: the host), from what
-/// LLVM knows of its vector units. Never from the number of threads.
+/// LLVM knows of its vector units, and the constants of the cost model; of the
+/// host, with its own last-level cache. Never from the number of threads.
 llvm::Expected<TargetOptions> targetOptionsFor(llvm::StringRef cpu);
 
 } // namespace plait

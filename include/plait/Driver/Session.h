@@ -31,6 +31,8 @@ struct SessionOptions {
   std::string cpu;
   std::string eval;     ///< a second function to compile, or empty
   unsigned threads = 0; ///< of each call; 0: what OpenMP would take
+  /// For `auto`; 0: as of the cpu.
+  CostConstants cost = {0, 0, 0, 0};
 };
 
 /// Named tensors, as in tensor files.
@@ -131,11 +133,13 @@ private:
   /// The stages of create(): updates placed and moved, then what the functions
   /// take and give, then machine code. The first returns the step's name.
   mlir::FailureOr<std::string> place(mlir::ModuleOp module,
-                                     llvm::StringRef entry);
+                                     const SessionOptions &options,
+                                     const TargetOptions &target);
   mlir::LogicalResult describe(mlir::ModuleOp module, llvm::StringRef entry,
                                llvm::StringRef eval);
   mlir::LogicalResult generate(mlir::ModuleOp module, llvm::StringRef entry,
-                               const std::string &cpu);
+                               const std::string &cpu,
+                               const TargetOptions &target);
   /// What lowering wrote down about buffers.
   void readSizes(mlir::ModuleOp module, llvm::StringRef entry);
 

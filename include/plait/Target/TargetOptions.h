@@ -16,12 +16,22 @@
 
 namespace plait {
 
+/// What the cost model knows of the machine: of one core, because a choice must
+/// not depend on how many there are. Only the ratios of the three rates decide.
+struct CostConstants {
+  int64_t cacheBytes = 32 << 20; ///< of the last-level cache
+  double coreGflops = 256;       ///< f32 multiply-adds, counted as two
+  double cacheGBs = 240;         ///< read and written, in the last-level cache
+  double memoryGBs = 56;         ///< the same, in memory
+};
+
 /// What the pipelines take from the machine the code is for. Passes never look
 /// at the machine they run on.
 struct TargetOptions {
   int64_t panelBytes = 262144; ///< bytes of a gradient panel, to fit L2
   int64_t registerRows = 6;    ///< rows of a GEMM register tile
   int64_t registerCols = 16;   ///< columns of a GEMM register tile
+  CostConstants cost;
 };
 
 } // namespace plait

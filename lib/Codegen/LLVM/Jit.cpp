@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Codegen/Jit.h"
+#include "plait/Codegen/HostCache.h"
 #include "plait/Codegen/OutlineLoops.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -53,11 +54,19 @@ llvm::Expected<TargetOptions> plait::targetOptionsFor(StringRef cpu) {
   if (!machine)
     return machine.takeError();
   TargetOptions options;
+  // Two units of multiply-adds at 4 GHz, a lane and a GHz 4 GFLOP/s.
+  auto setLanes = [&](int64_t lanes) { options.cost.coreGflops = 16 * lanes; };
+  const llvm::MCSubtargetInfo &features = *(*machine)->getMCSubtargetInfo();
+  setLanes(features.checkFeatures("+avx2") ? 8 : 4);
   // 32 vector registers of 16 lanes hold an 8x32 tile, 16 of 8 lanes a 6x16.
-  if ((*machine)->getMCSubtargetInfo()->checkFeatures("+avx512f")) {
+  if (features.checkFeatures("+avx512f")) {
     options.registerRows = 8;
     options.registerCols = 32;
+    setLanes(16);
   }
+  // A named cpu is the same on every machine.
+  if (auto bytes = cpu.empty() ? hostCacheBytes() : std::nullopt)
+    options.cost.cacheBytes = *bytes;
   return options;
 }
 

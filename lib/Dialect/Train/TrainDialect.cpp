@@ -244,6 +244,12 @@ LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
       return op->emitOpError("'train.placement' must be a #train.placement");
     return success();
   }
+  if (attr.getName() == kApartAttr) {
+    if (!isa<UpdateOpInterface>(op) || !isa<UnitAttr>(attr.getValue()))
+      return op->emitOpError(
+          "'train.apart' must be a unit attribute of an update");
+    return success();
+  }
   if (attr.getName() == kModelAttr)
     return verifyModel(op, attr.getValue());
   if (attr.getName() != kStepAttr)

@@ -132,6 +132,21 @@ func.func @placement_of_other_kind(%g: tensor<4xf32>, %w: tensor<4xf32>) {
 
 // -----
 
+func.func @apart_is_no_unit(%g: tensor<4xf32>, %w: tensor<4xf32>) {
+  // expected-error@+1 {{'train.apart' must be a unit attribute of an update}}
+  %0 = train.sgd ins(%g : tensor<4xf32>) outs(%w : tensor<4xf32>) {lr = 0.1 : f64, train.apart = true}
+  return
+}
+
+// -----
+
+// expected-error@+1 {{'train.apart' must be a unit attribute of an update}}
+func.func @apart_of_no_update() attributes {train.apart} {
+  return
+}
+
+// -----
+
 // Updates.
 
 func.func @no_gradient(%w: tensor<4xf32>) {

@@ -68,6 +68,9 @@ def Train_Dialect : Dialect {
         "train.index_range";
     /// Decision of `train-place` on an update: a PlacementAttr.
     static constexpr ::llvm::StringLiteral kPlacementAttr = "train.placement";
+    /// Unit attribute on an update that is placed backward: it moves to its
+    /// gradient, but is not one loop nest with what makes it.
+    static constexpr ::llvm::StringLiteral kApartAttr = "train.apart";
   }];
 }
 

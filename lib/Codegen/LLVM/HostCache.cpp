@@ -1,0 +1,53 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A folder index0, index1, ... for each cache, with small files in it: "level"
+// is "3", "type" is "Data", "Instruction" or "Unified", "size" is "32768K".
+//
+//===----------------------------------------------------------------------===//
+
+#include "plait/Codegen/HostCache.h"
+
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace plait;
+using llvm::StringRef;
+
+static std::string read(const llvm::Twine &path) {
+  // Files of sysfs say that they have 4096 bytes.
+  auto text = llvm::MemoryBuffer::getFileAsStream(path.str());
+  return text ? (*text)->getBuffer().trim().str() : "";
+}
+
+/// "32768K" in bytes; 0 for what is no size.
+static int64_t parseSize(StringRef text) {
+  int64_t unit = text.consume_back("K")   ? 1 << 10
+                 : text.consume_back("M") ? 1 << 20
+                                          : 1;
+  int64_t count;
+  return text.getAsInteger(10, count) || count < 0 ? 0 : count * unit;
+}
+
+std::optional<int64_t> plait::hostCacheBytes(StringRef folder) {
+  int64_t lastLevel = 0, bytes = 0;
+  for (unsigned index = 0;; ++index) {
+    std::string cache = (folder + "/index" + llvm::Twine(index) + "/").str();
+    int64_t level;
+    if (StringRef(read(cache + "level")).getAsInteger(10, level))
+      break;
+    int64_t size = parseSize(read(cache + "size"));
+    if (read(cache + "type") == "Instruction" || level <= lastLevel ||
+        size == 0)
+      continue;
+    lastLevel = level;
+    bytes = size;
+  }
+  if (bytes == 0)
+    return std::nullopt;
+  return bytes;
+}
