@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,8 @@ func.func @step(
 }}
 """
 
-#: optimizer, width, batch, threads
+#: What a case is.
+KEYS = ("optimizer", "width", "batch", "threads")
 Case = tuple[str, int, int, int]
 
 HEADER = """\
@@ -99,7 +101,7 @@ def compare(options: argparse.Namespace, folder: Path, case: Case) -> dict:
     step, report = folder / "step.mlir", folder / "report.json"
     step.write_text(step_text(optimizer, width, batch))
     command = [options.plait_run, step, "--random-inputs", "--compare", f"--steps={options.steps}",
-               f"--threads={threads}", f"--report={report}"]  # fmt: skip
+               f"--block={options.block}", f"--threads={threads}", f"--report={report}"]  # fmt: skip
     run = subprocess.run(command, stdout=subprocess.DEVNULL)
     if run.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit code {run.returncode}")
@@ -111,7 +113,32 @@ def compare(options: argparse.Namespace, folder: Path, case: Case) -> dict:
         "threads": threads,
         "baseline_ms": times["baseline"],
         "backward_ms": times["backward"],
+        "steps": options.steps,
+        "block": options.block,
+        "date": date.today().isoformat(),
     }
+
+
+def cpu_name() -> str:
+    """What /proc/cpuinfo says; empty where there is none."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    names = {"model name": "", "cpu family": "family ", "model": "model "}
+    return ", ".join(word + found[name] for name, word in names.items() if name in found)
+
+
+def write(path: Path, results: list[dict]) -> None:
+    """Puts `results` into a file of this machine, in place of older rows of the
+    same cases: a long grid can be measured in portions."""
+    table = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    machine = {"cpu": cpu_name(), "cache_bytes": cache_bytes()}
+    if table["rows"] and {key: table.get(key) for key in machine} != machine:
+        sys.exit(f"{path} is of another machine")
+    rows = {tuple(row[key] for key in KEYS): row for row in table["rows"] + results}
+    lines = ",\n".join("  " + json.dumps(row) for row in rows.values())
+    head = json.dumps({**machine, **table, "rows": []}, indent=1)
+    path.write_text(head.replace('"rows": []', f'"rows": [\n{lines}\n ]') + "\n")
 
 
 def row(result: dict) -> str:
@@ -140,8 +167,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", metavar="N",
                         default=sorted({1, len(os.sched_getaffinity(0))}))  # fmt: skip
     parser.add_argument("--steps", type=int, default=20,
-                        help="that are checked; for every 20 of them, a block of 20 is timed")  # fmt: skip
-    parser.add_argument("--json", type=Path, help="also write the rows, all times in ms, to this file")
+                        help="that are checked; for every block of them, one is timed")  # fmt: skip
+    parser.add_argument("--block", type=int, default=20, help="steps in a timed block")
+    parser.add_argument("--json", type=Path,
+                        help="also write the rows, all times in ms, to this file; rows of other cases stay")  # fmt: skip
     options = parser.parse_args()
     if not options.plait_run.exists():
         sys.exit(f"no {options.plait_run}: cmake --build build, or --plait-run=FILE")
@@ -153,8 +182,8 @@ def main() -> None:
         ):
             results.append(compare(options, Path(folder), case))
             print(row(results[-1]), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({"cache_bytes": cache_bytes(), "rows": results}, indent=1))
+            if options.json:
+                write(options.json, results)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,27 @@ def test_every_optimizer(tmp_path):
     assert all(row["backward_ms"]["min"] > 0 for row in rows)
 
 
+@needs_plait_run
+def test_portions(tmp_path):
+    """A long grid is measured in portions, each of which replaces its own rows."""
+    table = tmp_path / "rows.json"
+
+    def portion(*batches: str) -> subprocess.CompletedProcess:
+        return grid(f"--plait-run={os.environ['PLAIT_RUN']}", "--widths", "16", "--threads", "1",
+                    "--batches", *batches, "--block", "4", "--json", str(table))  # fmt: skip
+
+    assert portion("1", "3").returncode == 0
+    first = json.loads(table.read_text())
+    table.write_text(json.dumps({**first, "note": "kept"}))
+    assert portion("3", "5").returncode == 0
+    second = json.loads(table.read_text())
+    assert [row["batch"] for row in second["rows"]] == [1, 3, 5]
+    assert second["rows"][0] == first["rows"][0] and second["note"] == "kept"
+    table.write_text(json.dumps({**second, "cpu": "another"}))
+    run = portion("1")
+    assert run.returncode == 1 and "is of another machine" in run.stderr
+
+
 def test_no_plait_run():
     run = grid("--plait-run=/nowhere/plait-run")
     assert run.returncode == 1
