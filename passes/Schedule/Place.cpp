@@ -76,6 +76,7 @@ void plait::placeUpdates(FunctionOpInterface step, Placement policy,
     else
       remark::passed(update.getLoc(), remarkOpts(update))
           << placed(update, policy, dependence);
+    update->removeAttr(TrainDialect::kApartAttr); // of an earlier decision
     update->setAttr(
         TrainDialect::kPlacementAttr,
         PlacementAttr::get(step.getContext(),

@@ -14,6 +14,11 @@
 // REDEFINE: %{options} = core-gflops=20
 // RUN: %{remarks} | FileCheck %s --check-prefix=SLOW
 
+// A later decision is another one.
+// RUN: plait-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(train-place{policy=auto},train-place{policy=backward}))' \
+// RUN:   | FileCheck %s --check-prefix=AGAIN --implicit-check-not=train.apart
+// AGAIN: train.placement
+
 // Eight rows: what the gradient's bytes cost is much of all.
 
 // REMARK: [Passed] fusion-cost | Category:train-place | Function=w | Remark="update of "w" is estimated at 0.105 ms and 8.4 MB in one loop nest with its gradient, at 0.119 ms and 21.0 MB apart from it (one core, in the last-level cache): one nest"
