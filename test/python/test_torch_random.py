@@ -145,6 +145,21 @@ def test_two_layers_draw_apart(tmp_path):
 
 
 @needs_plait_run
+@pytest.mark.parametrize("p", [None, 0.5, 0.2])
+def test_bernoulli_in_place(tmp_path, p):
+    """In a trace, a probability of one half is left out, as torch's default is."""
+
+    class Kept(nn.Module):
+        def forward(self, w):
+            empty = torch.zeros_like(w)
+            return w * (empty.bernoulli_() if p is None else empty.bernoulli_(p))
+
+    mask = factors(tmp_path, Kept(), (100, 200), seed=SEED)[0]
+    numbers = uniform(initial_state(SEED), 0, (100, 200)).numpy()
+    np.testing.assert_array_equal(mask, numbers < np.float32(p or 0.5))
+
+
+@needs_plait_run
 def test_noise(tmp_path):
     class Noise(nn.Module):
         def forward(self, w):
@@ -327,7 +342,10 @@ def test_draws_that_are_refused_and_what_to_write(name):
 
 
 def test_refuse_distribution_that_checks_values():
-    model = nn.Sequential(Draw(lambda x: torch.distributions.Normal(x, 1.0).rsample()))
+    # torch.compile, once used, makes False the default.
+    model = nn.Sequential(
+        Draw(lambda x: torch.distributions.Normal(x, 1.0, validate_args=True).rsample())
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(plait.UnsupportedError, match="Draw '0'.*validate_args=False"):
         export_step(model, torch.sum, optimizer, [torch.ones(7)], num_targets=0)

@@ -136,9 +136,14 @@ INSTEAD = {
 }
 
 
-def _bernoulli(draw: Drawing, x: Tensor, p: Any = None, **_: Any) -> Tensor:
-    """1 with probability p, or with that in x; of the shape of x."""
-    return (draw.uniform(x.shape) < (x if p is None else p)).to(x.dtype)
+def _bernoulli(draw: Drawing, x: Tensor, p: Any = 0.5, **_: Any) -> Tensor:
+    """1 with probability p; of the shape of x."""
+    return (draw.uniform(x.shape) < p).to(x.dtype)
+
+
+def _bernoulli_of(draw: Drawing, x: Tensor, **_: Any) -> Tensor:
+    """1 with the probability in x."""
+    return _bernoulli(draw, x, x)
 
 
 def _rand(draw: Drawing, size: Sequence[int], *, dtype: Any = None, **_: Any) -> Tensor:
@@ -170,7 +175,7 @@ def _in_place(form: Any) -> Any:
 
 
 _FORMS = {
-    aten.bernoulli.default: _bernoulli,
+    aten.bernoulli.default: _bernoulli_of,
     aten.bernoulli.p: _bernoulli,
     aten.bernoulli_.float: _in_place(_bernoulli),
     aten.bernoulli_.Tensor: _in_place(_bernoulli),
