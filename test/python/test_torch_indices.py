@@ -90,6 +90,7 @@ FUNCTIONS = {
     "scatter": lambda m, x: (m.tok.weight.scatter(0, x[:, :1] + 1, m.small.weight[:, :1]),),
     "row from the end": lambda m, x: (m.tok.weight[-1 - x],),
     "index_select": lambda m, x: (m.tok.weight.index_select(0, x[0] - 1),),
+    "index_fill": lambda m, x: (m.tok.weight.index_fill(0, x[0] - 1, 0.5),),
     "one hot": lambda m, x: (functional.one_hot(x, ROWS).float() @ m.tok.weight,),
     "one hot of a part": lambda m, x: (
         functional.one_hot(x[0] + 1, num_classes=3).float() @ m.tok.weight[:3],

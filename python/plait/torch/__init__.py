@@ -40,6 +40,7 @@ from plait.torch.optimizers import has_named_op, optimizer_ops
 from plait.torch.probe import probed
 from plait.torch.randomness import RNG, initial_state
 from plait.torch.traced_optimizer import States, initial_states, trace_update
+from plait.torch.tracing import uncompiled
 
 __all__ = ["TorchStep", "compile", "export_step"]
 
@@ -136,7 +137,7 @@ def export_step(
         raise ValueError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
     check_kinds(model, loss_fn, optimizer)
     # Tracing replaces functions of torch's modules, which all threads see.
-    with _TRACING, torch.inference_mode(False):
+    with _TRACING, torch.inference_mode(False), uncompiled():
         return _exported(
             model, loss_fn, optimizer, example_inputs, num_targets, lr_input, clipping,
             accumulation_steps, seed,

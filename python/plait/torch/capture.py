@@ -9,6 +9,7 @@ as a result, and random numbers come from an argument.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
@@ -16,20 +17,21 @@ import torch
 from torch import Tensor
 from torch._decomp.decompositions import native_batch_norm_decomposition
 from torch._subclasses.fake_tensor import DataDependentOutputException
-from torch.func import grad_and_value
 from torch.fx import GraphModule, Interpreter, Node
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+import plait.errors
 from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
 from plait.torch.assemble import UNSIGNED
 from plait.torch.constants import check_constants, functional
+from plait.torch.decompositions import indexed
 from plait.torch.index_check import Check, trace_check
 from plait.torch.indices import Use, Wrapping, index_uses, may_be_negative
 from plait.torch.modules import marked
 from plait.torch.one_hot import OneHot
-from plait.torch.probe import NO_CHECKPOINTS, called
+from plait.torch.probe import called, leaf
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
 from plait.torch.recurrent import RecurrentLoops
 from plait.torch.tracing import decompositions, trace
@@ -37,7 +39,9 @@ from plait.torch.tracing import decompositions, trace
 #: What the tracer raises where Python needs a number that a tensor holds.
 _VALUE_NEEDED = (GuardOnDataDependentSymNode, DataDependentOutputException)
 
-_COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten.alias.default})
+_COPIES = frozenset(
+    {torch.ops.aten.clone.default, torch.ops.aten.alias.default, torch.ops.aten.detach.default}
+)
 
 
 class LossModule(torch.nn.Module):
@@ -59,10 +63,13 @@ class LossModule(torch.nn.Module):
         holder.loss_fn = loss_fn
         self._num_targets = num_targets
 
-    def forward(self, *values: Tensor) -> Tensor:
+    def forward(self, *values: Tensor, then: Callable[[Tensor], Any] | None = None) -> Any:
+        """The loss; or what `then` makes of it, while the module still has the tensors
+        that it was called with."""
         split = len(values) - self._num_targets
         holder = self.step if hasattr(self, "step") else self
-        return holder.loss_fn(self.model(*values[:split]), *values[split:])
+        loss = holder.loss_fn(self.model(*values[:split]), *values[split:])
+        return then(loss) if then else loss
 
 
 def public(name: str) -> str:
@@ -109,19 +116,21 @@ def trace_gradients(
     """
 
     def gradients(*values: Tensor) -> tuple[Tensor, ...]:
-        parameters = dict(zip(trained, values))
-        held = dict(zip(carried, values[len(trained) :]))
-        fresh = values[len(trained) + len(carried) :]
+        # torch's engine, not torch.func, which does not know hooks, checkpoints and
+        # older functions with a gradient of their own.
+        parameters = {n: leaf(v.detach(), trained[n]) for n, v in zip(trained, values)}
+        # The forward pass may write to these: they are its own copies.
+        held = values[len(trained) : len(trained) + len(carried)]
+        copies = {name: value.clone() for name, value in zip(carried, held)}
+        arguments = tuple(v.clone() for v in values[len(trained) + len(carried) :])
 
-        def value_of(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-            # The forward pass may write to these: they are its own copies.
-            copies = {name: value.clone() for name, value in held.items()}
-            arguments = tuple(value.clone() for value in fresh)
-            value, after = called(loss, parameters, copies, arguments)
-            return value if divisor == 1 else value / divisor, after
+        def differentiate(value: Tensor) -> tuple[Tensor, ...]:
+            value = value if divisor == 1 else value / divisor
+            return (value.detach(), *torch.autograd.grad(value, list(parameters.values())))
 
-        grads, (value, after) = grad_and_value(value_of, has_aux=True)(parameters)
-        return (value, *(grads[name] for name in trained), *(after[name] for name in carried))
+        with torch.enable_grad():
+            results, after = called(loss, parameters, copies, arguments, differentiate)
+        return (*results, *(after[name].detach() for name in carried))
 
     values = (*trained.values(), *carried.values(), *inputs.values())
     arguments = [value.detach() for value in values]
@@ -139,7 +148,7 @@ def trace_gradients(
         fresh += 1
     function = _with_draws(fresh - 1) if random else _run
     with _traceable(loss):
-        graph = trace(functional(graph, function), arguments)
+        graph = trace(functional(graph, function), arguments, indexed())
     names = [public(n) for n in (*trained, *carried, *([RNG] if random else []), *inputs)]
     ranges, uses, wrapping = _followed(graph, names, fresh)
     check = None
@@ -221,14 +230,27 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     except Exception as error:
         # The eager run has succeeded: what fails here is the tracing itself.
         # torch and the tracer raise many unrelated classes.
-        place = running.failed or f"the loss of {type(loss.model).__name__}, or its gradients"
+        place = running.place_of(error) or f"the loss of {type(loss.model).__name__}, or its gradients"
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         if isinstance(error, _VALUE_NEEDED):
             reason += ". A forward pass must not branch on values, nor take sizes from them"
             if any("/torch/distributions/" in f.filename for f in extract_tb(error.__traceback__)):
                 reason += ": give the torch.distributions object validate_args=False"
-        if "saved tensor hooks" in reason:
-            reason = NO_CHECKPOINTS
-        raise UnsupportedError(f"cannot trace {place}: {reason}") from error
+        if "Recomputed values" in reason:
+            reason = (
+                "LSTM, GRU, RNN and one_hot within torch.utils.checkpoint have no import: call the"
+                " function itself, without checkpoint"
+            )
+        raise UnsupportedError(f"cannot trace {place}: {reason}{_line(error)}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
+
+
+def _line(error: Exception) -> str:
+    """The innermost line that is neither torch's nor ours: of a hook, say, which the
+    engine calls outside of all modules."""
+    ours = tuple(f"{Path(p).parent}/" for p in (torch.__file__, plait.errors.__file__))
+    for frame in reversed(extract_tb(error.__traceback__)):
+        if not frame.filename.startswith((*ours, "<")):
+            return f" ({Path(frame.filename).name}, line {frame.lineno})"
+    return ""

@@ -109,8 +109,11 @@ def check_tensors(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor
             )
     _check_memory({public(n): v for n, v in {**parameters, **buffers}.items()})
     for name, value in parameters.items():
-        if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):
-            raise UnsupportedError(f"'{public(name)}' has gradient hooks, which are not traced")
+        if getattr(value, "_post_accumulate_grad_hooks", None):
+            raise UnsupportedError(
+                f"'{public(name)}' has hooks that follow the accumulation of its gradient, which a"
+                " step does not have: change the gradient with register_hook"
+            )
 
 
 def _check_memory(tensors: Mapping[str, Tensor]) -> None:

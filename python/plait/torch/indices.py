@@ -53,7 +53,7 @@ _PLACES_SECOND = {"max": 1, "min": 1, "sort": 1, "topk": 2}
 
 #: Ops that index by value and are not followed here.
 _UNFOLLOWED = frozenset(
-    "take put index_fill index_copy index_reduce scatter_reduce _embedding_bag"
+    "take put index_copy index_reduce scatter_reduce _embedding_bag"
     " _embedding_bag_forward_only masked_scatter bincount multi_margin_loss"
     " multilabel_margin_loss_forward _ctc_loss _unsafe_masked_index"
     " _unsafe_masked_index_put_accumulate".split()

@@ -7,6 +7,7 @@ mark through retracing. An op of the backward pass has none and goes by what it
 reads.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,8 +31,8 @@ class Running:
     """The modules whose forward pass is running, outermost first."""
 
     def __init__(self) -> None:
-        #: Where an exception left the forward pass.
-        self.failed: str | None = None
+        #: The last exception that left a forward pass, and the module of it.
+        self._failure: tuple[BaseException, str] | None = None
         self._marks: list[str] = []
         self._contexts: list = []
 
@@ -43,17 +44,22 @@ class Running:
         if any(isinstance(value, PackedSequence) for value in arguments):
             raise UnsupportedError("packed sequences have no import: pad, and mask the loss")
 
-    def leave(self) -> None:
+    def leave(self, mark: str) -> None:
+        if not self._marks or self._marks[-1] != mark:
+            return  # a hook before `enter` failed
+        error = sys.exc_info()[1]
+        if error is not None and (self._failure is None or self._failure[0] is not error):
+            self._failure = error, mark
         self._marks.pop()
-        self._contexts.pop().__exit__(None, None, None)
+        # What the tracer set up may be gone already, and the mark with it.
+        with suppress(KeyError):
+            self._contexts.pop().__exit__(None, None, None)
 
-    def stop(self) -> None:
-        """After an exception, which no forward hook follows."""
-        self.failed = self.innermost()
-        while self._marks:
-            # What the tracer set up may be gone already, and the mark with it.
-            with suppress(KeyError):
-                self.leave()
+    def place_of(self, error: BaseException) -> str | None:
+        """The innermost module whose forward pass an exception has left."""
+        if self._failure and self._failure[0] in (error, error.__context__, error.__cause__):
+            return self._failure[1]
+        return None
 
     def innermost(self) -> str | None:
         return self._marks[-1] if self._marks else None
@@ -63,7 +69,7 @@ class Running:
 def marked(model: torch.nn.Module) -> Iterator[Running]:
     """While open, the ops of a trace carry the module they come from.
 
-    After an exception in a forward pass, `failed` is where it was raised; a
+    After an exception in a forward pass, `place_of` says where it was raised; a
     refusal that does not say so gets to.
     """
     running, hooks = Running(), []
@@ -74,12 +80,10 @@ def marked(model: torch.nn.Module) -> Iterator[Running]:
             try:
                 yield running
             except UnsupportedError as error:
-                place = running.innermost()
+                place = running.place_of(error)
                 if place is None or f" {place}" in str(error):
                     raise
                 raise UnsupportedError(f"{place}: {error}") from error
-            finally:
-                running.stop()
     finally:
         for hook in hooks:
             hook.remove()
@@ -89,7 +93,8 @@ def _hooks(running: Running, mark: str, module: torch.nn.Module) -> list[Any]:
     try:
         return [
             module.register_forward_pre_hook(lambda _, args: running.enter(mark, args)),
-            module.register_forward_hook(lambda *_: running.leave()),
+            # After an exception as well: a checkpoint ends what it runs again by one.
+            module.register_forward_hook(lambda *_: running.leave(mark), always_call=True),
         ]
     except RuntimeError as error:
         raise UnsupportedError(

@@ -75,6 +75,9 @@ class State:
             forward = getattr_static(type(module), "forward", None)
             if isinstance(forward, FunctionType):
                 self._add_globals(describe(name, module), forward)
+        for name, parameter in root.named_parameters():
+            for hook in (parameter._backward_hooks or {}).values():
+                self.add(f"the hook of '{name}'", hook)
 
     def add(self, place: str, value: Any) -> None:
         """A value and all that is reached from it.

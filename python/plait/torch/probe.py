@@ -7,7 +7,7 @@ twice on the same values: what comes out must be the same, and whatever it has
 changed in between must be something that the step carries, or that nobody reads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +29,8 @@ from plait.torch.writes import Watch
 
 Tensors = Mapping[str, Tensor]
 
-NO_CHECKPOINTS = (
-    "hooks on saved tensors, as of torch.utils.checkpoint, have no import: call the function"
-    " itself, without checkpoint"
+_REENTRANT = (
+    "torch.utils.checkpoint with use_reentrant=True has no import: use_reentrant=False has"
 )
 
 
@@ -101,41 +100,66 @@ def probed(
 def _run(
     loss: Any, trained: Tensors, carried: Tensors, inputs: Sequence[Tensor]
 ) -> _Run:
-    leaves = {name: value.detach().clone().requires_grad_() for name, value in trained.items()}
+    leaves = {name: leaf(value.detach().clone(), value) for name, value in trained.items()}
     copies = {name: value.detach().clone() for name, value in carried.items()}
     given = tuple(value.clone() for value in inputs)
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), marked(loss.model) as running:
         originals = {n.removeprefix("model."): v for n, v in {**trained, **carried}.items()}
         fixed = {n.removeprefix("model."): v for n, v in leaves.items()}
         watch = Watch(fixed, [*copies.values(), *given], originals, running)
+
+        def differentiate(value: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+            _check_loss(value)
+            with watch.backward():
+                return value.detach(), _gradients(value, list(leaves.values()))
+
         with watch:
-            value, after = called(loss, leaves, copies, given)
-    for name, leaf in leaves.items():
-        if not watch.is_fixed(leaf):
+            (loss_value, grads), after = called(loss, leaves, copies, given, differentiate)
+    for name, value in leaves.items():
+        if not watch.is_fixed(value):
             raise UnsupportedError(_replaced(name))
+    for name, carry in after.items():
+        _check_next(name, copies[name], carry)
+    found = {n: grad for n, grad in zip(leaves, grads) if grad is not None}
+    return _Run(loss_value, found, after, watch)
+
+
+def leaf(value: Tensor, original: Tensor) -> Tensor:
+    """A tensor to find the gradient of, with the hooks that another one has."""
+    value.requires_grad_()
+    for hook in (original._backward_hooks or {}).values():
+        value.register_hook(hook)
+    return value
+
+
+def _check_loss(value: Any) -> None:
     if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
         tensor = isinstance(value, Tensor)
         got = f"{list(value.shape)} of {value.dtype}" if tensor else type(value)
         raise UnsupportedError(f"the loss must be a scalar of a floating-point type, not {got}")
     if not value.requires_grad:
         raise UnsupportedError("the loss depends on no parameter that the optimizer updates")
-    for name, carry in after.items():
-        _check_next(name, copies[name], carry)
+
+
+def _gradients(value: Tensor, leaves: list[Tensor]) -> list[Tensor | None]:
     try:
-        grads = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+        return list(torch.autograd.grad(value, leaves, allow_unused=True))
     except RuntimeError as error:
         if "use_reentrant" in str(error):
-            raise UnsupportedError(NO_CHECKPOINTS) from error
+            raise UnsupportedError(_REENTRANT) from error
         raise
-    found = {name: grad for name, grad in zip(leaves, grads) if grad is not None}
-    return _Run(value.detach(), found, after, watch)
 
 
 def called(
-    loss: torch.nn.Module, parameters: Tensors, carried: Tensors, inputs: tuple[Tensor, ...]
+    loss: torch.nn.Module,
+    parameters: Tensors,
+    carried: Tensors,
+    inputs: tuple[Tensor, ...],
+    then: Callable[[Tensor], Any],
 ) -> tuple[Any, dict[str, Tensor]]:
-    """The loss with other tensors in it, and what is in place of `carried` after
-    it: what was written to, or what was assigned anew.
+    """What `then` makes of the loss with other tensors in it (the gradients: parts
+    of the forward pass may run again for them), and what is in place of `carried`
+    after that: what was written to, or what was assigned anew.
 
     Raises:
         UnsupportedError: a parameter was replaced, or one of tied buffers.
@@ -143,7 +167,7 @@ def called(
     tensors = {**parameters, **carried}
     aliases = _aliases(loss)
     tensors |= {alias: tensors[name] for alias, name in aliases.items() if name in tensors}
-    value = functional_call(loss, tensors, inputs, tie_weights=True)
+    value = functional_call(loss, tensors, inputs, {"then": then}, tie_weights=True)
     for name, parameter in parameters.items():
         if tensors[name] is not parameter:
             raise UnsupportedError(_replaced(name))

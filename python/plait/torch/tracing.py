@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Functions of tensors as graphs of core aten ops."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -49,6 +50,19 @@ def decompositions() -> dict[Any, Any]:
     # Lowered by torch-mlir itself, the tanh form's gradients were off by 1e-5.
     exact = get_decompositions([torch.ops.aten.gelu, torch.ops.aten.gelu_backward])
     return {**get_decomposition_table(), **exact, **step_decompositions()}
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """While open, what torch.compile has wrapped runs as it was written."""
+    # Loaded by torch.compile itself; to load it takes a second.
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None:
+        yield
+        return
+    with dynamo.config.patch(error_on_nested_fx_trace=False):
+        with torch.compiler.set_stance("force_eager"):
+            yield
 
 
 @contextmanager

@@ -7,7 +7,8 @@ where it is carried. An op that breaks this is refused before it runs, so that
 nothing of the model has changed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -51,6 +52,18 @@ class Watch(TorchDispatchMode):
         #: Memory that the pass owns, and whether what is in it depends on what
         #: differs from step to step.
         self._own = dict.fromkeys(map(_memory, free), True)
+        self._is_backward = False
+
+    @contextmanager
+    def backward(self) -> Iterator[None]:
+        """While open, gradients are computed. Then ops may do what they like with
+        memory, but draw nothing: the forward pass's numbers are asked for, and not
+        known as such."""
+        self._is_backward = True
+        try:
+            yield
+        finally:
+            self._is_backward = False
 
     def is_fixed(self, value: Tensor) -> bool:
         return _memory(value) in self._fixed
@@ -64,6 +77,13 @@ class Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._is_backward:
+            if torch.Tag.nondeterministic_seeded in func.tags:
+                raise UnsupportedError(
+                    f"{self._place(func)} draws random numbers for the gradients, which would be"
+                    " others than the forward pass has: leave out torch.utils.checkpoint around it"
+                )
+            return func(*args, **kwargs)
         if isinstance(kwargs.get("generator"), torch.Generator):
             raise UnsupportedError(
                 f"{self._place(func)} draws from a generator of its own: leave generator= away"

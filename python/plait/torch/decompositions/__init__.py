@@ -27,3 +27,8 @@ def step_decompositions() -> dict[Any, Callable[..., Any]]:
         activations, comparisons, convolution, embedding, geometry, losses, normalization, pooling,
     )  # fmt: skip
     return {op: form for family in families for op, form in family.DECOMPOSITIONS.items()}
+
+
+def indexed() -> dict[Any, Callable[..., Any]]:
+    """Ops that index by value, as others whose indices are followed (indices.py)."""
+    return dict(embedding.INDEXED)

@@ -65,6 +65,20 @@ def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Any:
     return aten.index_put(x, _places(index, dim), _written(index, src), True)
 
 
+def index_fill(x: Tensor, dim: int, index: Tensor, value: Any) -> Any:
+    """aten.index_fill: what the gradient of a trace is made by."""
+    if x.dim() == 0:
+        return NotImplemented
+    value = value if isinstance(value, Tensor) else x.new_full((), value)
+    return aten.index_put(x, [*[None] * (dim % x.dim()), index], value)
+
+
+#: What is taken apart before indices are followed.
+INDEXED = {
+    aten.index_fill.int_Scalar: index_fill,
+    aten.index_fill.int_Tensor: index_fill,
+}
+
 DECOMPOSITIONS = {
     aten.embedding_dense_backward.default: embedding_dense_backward,
     aten.scatter.src: scatter,
