@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from exported import Tied, batch, export, mlp, same_as_eager, torch
-from torch import nn
+from torch import Tensor, nn
 
 import plait
 from plait.torch import backend, export_step
+from plait.torch.decompositions import geometry
 
 
 def refuse(message, model, optimizer=None, loss_fn=None, inputs=None, **options):
@@ -112,14 +113,15 @@ class Apply(nn.Module):
         return result if isinstance(result, torch.Tensor) else result.values
 
 
-@pytest.mark.parametrize("op", [lambda x: x.cumsum(0), lambda x: x.sort(0), lambda x: x.topk(5)])
+@pytest.mark.parametrize("op", [Tensor.cummax, Tensor.sort, Tensor.topk])
 def test_refuse_op_that_torch_mlir_keeps_or_aborts_on(op):
-    refuse(r"aten\.\w+\.\w+ in Apply 'act' has no lowering", mlp(activation=Apply(op)))
+    message = r"aten\.\w+\.\w+ in Apply 'act' has no lowering .*: argmax and amax have an import"
+    refuse(message, mlp(activation=Apply(lambda x: x * op(x.detach(), 1).values.sum())))
 
 
 def test_refuse_op_outside_upstream_dialects(monkeypatch):
     monkeypatch.setattr("plait.torch.backend._UNLOWERED", frozenset())
-    refuse(r"tm_tensor\.scan", mlp(activation=Apply(lambda x: x.cumsum(0))))
+    refuse(r"tm_tensor\.sort", mlp(activation=Apply(lambda x: x * x.detach().sort(0).values)))
 
 
 def test_refuse_op_that_torch_mlir_crashes_on(monkeypatch, tmp_path):
@@ -306,8 +308,40 @@ def test_refuse_options_that_are_no_integers(option, value):
         export_step(model, nn.CrossEntropyLoss(), optimizer, batch(), **{option: value})
 
 
-def test_refuse_op_that_torch_mlir_cannot_lower_by_name():
+@pytest.mark.parametrize(
+    ("function", "advice"),
+    [
+        (lambda x: x @ torch.linalg.inv(x.T @ x + torch.eye(5)), r"@ \(2 \* eye - a @ x\)"),
+        (lambda x: torch.fft.fft(x).real, "cosines and sines"),
+        (lambda x: torch.cdist(x, x) @ x, r"a\[:, None\] - b\[None\]"),
+        (lambda x: torch.lgamma(x), "with other ops, or compute it before the step"),
+        (lambda x: x * torch.view_as_real(torch.view_as_complex(x[:, :2].clone())).sum(), "apart"),
+    ],
+)
+def test_refusals_say_what_to_write(function, advice):
+    refuse(advice, mlp(activation=Apply(function)))
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "advice"),
+    [
+        (nn.MultiMarginLoss(), r"gather\(1, y\[:, None\]\)"),
+        (
+            lambda z, y: nn.functional.ctc_loss(
+                z.log_softmax(-1)[:, None], y[None, :2] * 0 + 1, torch.tensor([4]), torch.tensor([2])
+            ),
+            "logsumexp",
+        ),
+    ],
+)
+def test_refusals_of_losses_say_what_to_write(loss_fn, advice):
+    refuse(advice, mlp(), loss_fn=loss_fn)
+
+
+def test_refuse_op_that_torch_mlir_cannot_lower_by_name(monkeypatch):
     """Its complaint is about a number, and says no op."""
+    for op in (torch.ops.aten.diagonal_backward, torch.ops.aten.diagonal_scatter):
+        monkeypatch.delitem(geometry.DECOMPOSITIONS, op.default)
     diagonal = Apply(lambda x: x + torch.diag(x[:4, :4]).sum())
     refuse(r"cannot lower (aten|prims)\.", mlp(activation=diagonal))
 

@@ -210,3 +210,71 @@ def test_variance(correction, keepdim, data):
     form = TABLE[aten.var_mean.correction](x, dims, **options)
     torch.testing.assert_close(form, (var, mean))
     torch.testing.assert_close(TABLE[aten.var.correction](x, dims, **options), var)
+
+
+# --- diagonals, windows, running sums, interpolation --------------------------------
+
+
+@quick
+@given(data=st.data())
+def test_diagonal(data):
+    sizes = data.draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
+    first, second = data.draw(st.permutations(range(len(sizes))))[:2]
+    offset = data.draw(st.integers(-sizes[first], sizes[second]))
+    x = numbers(*sizes)
+    part = torch.randn_like(x.diagonal(offset, first, second))
+    compare(aten.diagonal_scatter.default, x, part, offset, first, second)
+    compare(aten.diagonal_backward.default, part, sizes, offset, first, second)
+
+
+@quick
+@given(data=st.data())
+def test_unfold_backward(data):
+    sizes = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
+    dim = data.draw(st.integers(0, len(sizes) - 1))
+    size, step = data.draw(st.integers(1, sizes[dim])), data.draw(st.integers(1, 4))
+    grad = torch.randn_like(numbers(*sizes).unfold(dim, size, step))
+    compare(aten.unfold_backward.default, grad, sizes, dim, size, step)
+
+
+@pytest.mark.parametrize("op", [aten.cumsum, aten.cumprod, aten.logcumsumexp])
+@pytest.mark.parametrize("size", [1, 2, 7, 8])
+def test_running(op, size):
+    for dim in (0, -1):
+        compare(op.default, numbers(size, 3, size), dim)
+    special = torch.tensor([1.0, -torch.inf, 2.0, torch.inf, 3.0], dtype=torch.float64)
+    compare(op.default, special, 0)
+    compare(op.default, special[:3], 0)
+    compare(op.default, torch.tensor([-torch.inf, -torch.inf, 0.5], dtype=torch.float64), 0)
+    if op is not aten.logcumsumexp:
+        compare(op.default, torch.arange(-3, 4), 0)
+        compare(op.default, torch.tensor([True, True, False]), 0)
+
+
+@quick
+@given(data=st.data())
+def test_interpolation(data):
+    rank = data.draw(st.integers(1, 3))
+    name = ["linear1d", "bilinear2d", "trilinear3d"][rank - 1]
+    if rank == 2 and data.draw(st.booleans()):
+        name = "bicubic2d"
+    before = data.draw(st.lists(st.integers(1, 6), min_size=rank, max_size=rank))
+    after = data.draw(st.lists(st.integers(1, 9), min_size=rank, max_size=rank))
+    corners = data.draw(st.booleans())
+    scales = [None] * rank
+    if not corners and data.draw(st.booleans()):
+        scales = [data.draw(st.sampled_from([0.7, 1.3, 2.0])) for _ in range(rank)]
+        after = [max(1, int(n * s)) for n, s in zip(before, scales)]
+    for dtype in (torch.float64, torch.float32):
+        x = numbers(2, 3, *before).to(dtype)
+        op = getattr(aten, f"upsample_{name}")
+        y = compare(op.default, x, after, corners, *scales)
+        backward = getattr(aten, f"upsample_{name}_backward").default
+        compare(backward, torch.randn_like(y), after, [2, 3, *before], corners, *scales)
+
+
+@pytest.mark.parametrize("dim", [0, 2])
+def test_weight_norm_backward(dim):
+    v, g = numbers(3, 4, 5), numbers(*(n if i == dim else 1 for i, n in enumerate((3, 4, 5))))
+    w, norms = aten._weight_norm_interface.default(v, g, dim)
+    compare(aten._weight_norm_interface_backward.default, torch.randn_like(w), v, g, norms, dim)

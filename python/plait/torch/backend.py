@@ -18,11 +18,12 @@ from torch.fx import Graph, GraphModule, Node
 from plait.errors import UnsupportedError
 from plait.torch.modules import where
 from plait.torch.scatter import with_loops
+from plait.torch.ways_out import instead_of
 
 #: aten ops that torch-mlir lowers to a dialect of its own, if it does not abort.
 _UNLOWERED = frozenset(
     (
-        "sort topk kthvalue cumsum cumprod cummax cummin logcumsumexp scatter_reduce"
+        "sort topk kthvalue cummax cummin scatter_reduce"
         " as_strided_scatter"
     ).split()
 )
@@ -45,7 +46,9 @@ def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
     for node in nodes:
         packet = getattr(node.target, "overloadpacket", None)
         if packet is not None and packet.__name__ in _UNLOWERED:
-            raise UnsupportedError(f"{where(node)} has no lowering to upstream dialects")
+            raise UnsupportedError(
+                f"{where(node)} has no lowering to upstream dialects: {instead_of(packet.__name__)}"
+            )
         if packet is not None and _rounds_a_quotient(node, packet.__name__):
             # torch's rest is exact; here it would need a type wider than f64.
             raise UnsupportedError(
@@ -60,15 +63,19 @@ def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
         raise UnsupportedError(f"torch-mlir cannot import a graph: {reason}") from error
     if run.returncode == 0:
         return with_loops(run.stdout)
-    if run.returncode < 0:
-        crashing = next((where(node) for node in _failing(nodes, crash=True)), "an op")
-        raise UnsupportedError(f"torch-mlir crashes when it lowers {crashing}")
+    raise UnsupportedError(_refusal(run, nodes))
+
+
+def _refusal(run: subprocess.CompletedProcess[str], nodes: list[Node]) -> str:
+    """What a run of torch-mlir's tool failed at, and what to write instead."""
+    crashed = run.returncode < 0
+    node = (None if crashed else _node_in(run.stderr, nodes)) or next(_failing(nodes, crashed), None)
+    packet = getattr(node and node.target, "overloadpacket", None)
+    op, advice = where(node) if node else "an op", instead_of(packet.__name__ if packet else "")
+    if crashed:
+        return f"torch-mlir crashes when it lowers {op}: {advice}"
     said = re.search(r"error: (.*)", run.stderr)
-    reason = said[1] if said else run.stderr[:300]
-    op = _op_in(run.stderr, nodes)
-    if op is None:
-        op = next((where(node) for node in _failing(nodes, crash=False)), "an op")
-    raise UnsupportedError(f"torch-mlir cannot lower {op}: {reason[:300]}")
+    return f"torch-mlir cannot lower {op}: {advice} ({(said[1] if said else run.stderr)[:200]})"
 
 
 def _rounds_a_quotient(node: Node, name: str) -> bool:
@@ -127,11 +134,11 @@ def _failing(nodes: list[Node], crash: bool) -> Iterator[Node]:
             continue
 
 
-def _op_in(message: str, nodes: list[Node]) -> str | None:
-    """The op that a diagnostic is about, with its module, as well as it says; None
-    where it is about a number."""
+def _node_in(message: str, nodes: list[Node]) -> Node | None:
+    """The op that a diagnostic is about, as well as it says; None where it is about
+    a number."""
     names = re.findall(r"torch\.((?:aten|prims|prim)\.[\w.]+)", message)
     for node in nodes:
         if names and str(node.target) in (names[-1], f"{names[-1]}.default"):
-            return where(node)
-    return f"torch.{names[-1]}" if names and names[-1].startswith("aten.") else None
+            return node
+    return None

@@ -6,6 +6,7 @@ A traced function is pure: whatever a forward pass writes to a buffer comes back
 as a result, and random numbers come from an argument.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,14 +28,15 @@ from plait.step_text import IndexRange
 from plait.torch.assemble import UNSIGNED
 from plait.torch.constants import check_constants, functional
 from plait.torch.decompositions import indexed
+from plait.torch.functions import WithoutValues
 from plait.torch.index_check import Check, trace_check
 from plait.torch.indices import Use, Wrapping, index_uses, may_be_negative
 from plait.torch.modules import marked
-from plait.torch.one_hot import OneHot
 from plait.torch.probe import called, leaf
 from plait.torch.randomness import RNG, Drawing, draws, initial_state
 from plait.torch.recurrent import RecurrentLoops
 from plait.torch.tracing import decompositions, trace
+from plait.torch.ways_out import instead_of
 
 #: What the tracer raises where Python needs a number that a tensor holds.
 _VALUE_NEEDED = (GuardOnDataDependentSymNode, DataDependentOutputException)
@@ -223,7 +225,7 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     try:
         with marked(loss.model) as running, sdpa_kernel(SDPBackend.MATH):
             # Its checks of gradients branch on them.
-            with torch.autograd.set_detect_anomaly(False), RecurrentLoops(), OneHot():
+            with torch.autograd.set_detect_anomaly(False), RecurrentLoops(), WithoutValues():
                 yield
     except (ImportError, UnsupportedError):
         raise
@@ -232,7 +234,9 @@ def _traceable(loss: LossModule) -> Iterator[None]:
         # torch and the tracer raise many unrelated classes.
         place = running.place_of(error) or f"the loss of {type(loss.model).__name__}, or its gradients"
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        if isinstance(error, _VALUE_NEEDED):
+        if op := re.fullmatch(r"aten\.(\w+)\.\w+", reason):
+            reason += f" looks at values: {instead_of(op[1])}"
+        elif isinstance(error, _VALUE_NEEDED):
             reason += ". A forward pass must not branch on values, nor take sizes from them"
             if any("/torch/distributions/" in f.filename for f in extract_tb(error.__traceback__)):
                 reason += ": give the torch.distributions object validate_args=False"

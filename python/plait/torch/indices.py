@@ -22,6 +22,7 @@ from plait.errors import UnsupportedError
 from plait.step_text import IndexRange
 from plait.torch.half import Widening
 from plait.torch.modules import where
+from plait.torch.ways_out import instead_of
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,11 @@ def index_uses(
     follow, ranges = _Follow(arguments), dict[str, IndexRange]()
     computed: dict[tuple[Node, IndexRange], Use] = {}
     for node in graph.graph.nodes:
-        if name_of(node) in _UNFOLLOWED:
-            raise UnsupportedError(f"{where(node)} chooses by index in a way that is not checked")
+        name = name_of(node)
+        if name in _UNFOLLOWED:
+            raise UnsupportedError(
+                f"{where(node)} chooses by index in a way that is not checked: {instead_of(name)}"
+            )
         for index, allowed in uses_of(node):
             if index.meta["val"].dtype in (torch.bool, torch.uint8):
                 raise UnsupportedError(f"{where(node)} selects by a mask: use torch.where")

@@ -15,6 +15,7 @@ from plait.errors import UnsupportedError
 from plait.torch.backend import to_linalg
 from plait.torch.segments import has_loops, split
 from plait.torch.tracing import needs_torch_mlir
+from plait.torch.ways_out import instead_of
 
 #: What a step may consist of: what upstream MLIR can say about tensors.
 DIALECTS = frozenset({"arith", "builtin", "func", "linalg", "math", "scf", "tensor"})
@@ -140,7 +141,8 @@ def _check_ops(module: Any, ir: Any) -> None:
         dialect, _, name = op.name.partition(".")
         if dialect not in DIALECTS:
             raise UnsupportedError(
-                f"the lowered step has {op.name}, which upstream MLIR does not know"
+                f"the lowered step has {op.name}, which upstream MLIR does not know:"
+                f" {instead_of(dialect)}"
             )
         if dialect == "linalg" and name not in ("generic", "fill", "transpose", "broadcast"):
             # Generalized, such an op converts its operand as signed: true is -1.

@@ -15,16 +15,19 @@ from plait.torch.decompositions import (
     convolution,
     embedding,
     geometry,
+    interpolation,
     losses,
     normalization,
     pooling,
+    running,
 )
 
 
 def step_decompositions() -> dict[Any, Callable[..., Any]]:
     """For each op that needs one, the op in terms of others."""
     families = (
-        activations, comparisons, convolution, embedding, geometry, losses, normalization, pooling,
+        activations, comparisons, convolution, embedding, geometry, interpolation, losses,
+        normalization, pooling, running,
     )  # fmt: skip
     return {op: form for family in families for op, form in family.DECOMPOSITIONS.items()}
 

@@ -153,7 +153,47 @@ def replication_pad_backward(grad: Tensor, x: Tensor, padding: Sequence[int]) ->
     return grad
 
 
+def diagonal_scatter(
+    x: Tensor, what: Tensor, offset: int = 0, first: int = 0, second: int = 1
+) -> Tensor:
+    """aten.diagonal_scatter: `x` with a diagonal replaced, which is the last dimension
+    of `what`."""
+    first, second = first % x.dim(), second % x.dim()
+    rows, columns = x.shape[first], x.shape[second]
+    # Under each other, then beside each other: the value of a row, in all its columns.
+    above = max(-offset, 0)
+    what = pad(what, -1, above, rows - what.shape[-1] - above).unsqueeze(-1)
+    what = what.movedim((-2, -1), (first, second))
+    on = torch.arange(rows).unsqueeze(1) + offset == torch.arange(columns)
+    shape = [rows if i == first else columns if i == second else 1 for i in range(x.dim())]
+    on = on.t() if first > second else on
+    # As the op itself gives it; a view may follow.
+    return torch.where(on.reshape(shape), what, x).clone(memory_format=torch.contiguous_format)
+
+
+def diagonal_backward(
+    grad: Tensor, sizes: Sequence[int], offset: int, first: int, second: int
+) -> Tensor:
+    """aten.diagonal_backward."""
+    return diagonal_scatter(grad.new_zeros(sizes), grad, offset, first, second)
+
+
+def unfold_backward(
+    grad: Tensor, sizes: Sequence[int], dim: int, size: int, step: int
+) -> Tensor:
+    """aten.unfold_backward: of windows of `size` along `dim`, which overlap."""
+    x = grad.new_zeros(sizes)
+    if not sizes:
+        return grad.reshape(())
+    for i in range(size):
+        x = add_every(x, dim, i, step, aten.select.int(grad, -1, i))
+    return x
+
+
 DECOMPOSITIONS = {
+    aten.diagonal_backward.default: diagonal_backward,
+    aten.diagonal_scatter.default: diagonal_scatter,
+    aten.unfold_backward.default: unfold_backward,
     aten.constant_pad_nd.default: constant_pad,
     aten.as_strided.default: as_strided,
     aten.as_strided_scatter.default: as_strided_scatter,
