@@ -79,6 +79,57 @@ def test_as_torch_has_it(name):
     )
 
 
+#: Of these the sign of a zero is compared as well, and the gradient.
+SPECIAL = torch.tensor([-math.inf, -200, -2.5, -0.5, -1e-40, -0.0, 0.0, 1e-40, 2, 1e30, math.inf, math.nan])
+
+SIGNED = {
+    "square root, as a power": lambda x: x**0.5,
+    "its inverse": lambda x: x**-0.5,
+    "the root of a cube": lambda x: x**1.5,
+    "trunc": torch.trunc,
+    "frac": torch.frac,
+    "fmod by a power of two": lambda x: torch.fmod(x, 2.0),
+    "remainder by a power of two": lambda x: x % -0.5,
+    "elu": functional.elu,
+    "sgn": torch.sgn,
+}
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_special_values(name):
+    class Signed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x = torch.nn.Parameter(SPECIAL.clone())
+            self.register_buffer("value", torch.zeros(len(SPECIAL)))
+
+        def forward(self, _):
+            result = SIGNED[name](self.x)
+            self.value.copy_(result.detach())
+            return result
+
+    model = Signed()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    step = plait.torch.compile(model, torch.sum, optimizer, (torch.zeros(1),), num_targets=0)
+    step(torch.zeros(1))
+    model(None).sum().backward()
+    optimizer.step()
+    for key, expected in model.state_dict().items():
+        value = step.state_dict()[key]
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-44, equal_nan=True)
+        known = ~expected.isnan()
+        assert torch.equal(value.signbit()[known], expected.signbit()[known]), key
+
+
+def test_a_rest_that_is_not_known_is_nan():
+    """In f64 a quotient of 2**29 and more has no exact product with its divisor."""
+    model = Kept(lambda x: torch.fmod(x * 0 + 1e30, 0.7))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    step = plait.torch.compile(model, lambda p: p, optimizer, (X,), num_targets=0)
+    step(X)
+    assert step.state_dict()["value"].isnan().all()
+
+
 @pytest.mark.parametrize("how", [{"clip_grad_norm": 1.0}, {"clip_grad_value": 0.1}])
 def test_clipping_keeps_a_gradient_that_is_nan(how):
     """clip_grad_norm_ makes all gradients NaN then, clip_grad_value_ that one."""

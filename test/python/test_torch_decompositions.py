@@ -273,6 +273,21 @@ def test_interpolation(data):
         compare(backward, torch.randn_like(y), after, [2, 3, *before], corners, *scales)
 
 
+@quick
+@given(data=st.data())
+def test_gradient_of_the_nearest(data):
+    rank = data.draw(st.integers(1, 3))
+    name = data.draw(st.sampled_from(["upsample_nearest", "_upsample_nearest_exact"]))
+    before = data.draw(st.lists(st.integers(1, 6), min_size=rank, max_size=rank))
+    after = data.draw(st.lists(st.integers(1, 13), min_size=rank, max_size=rank))
+    scales = [None] * rank
+    if data.draw(st.booleans()):
+        scales = [data.draw(st.sampled_from([0.7, 1.3, 2.0, 3.0])) for _ in range(rank)]
+        after = [max(1, int(n * s)) for n, s in zip(before, scales)]
+    backward = getattr(aten, f"{name}{rank}d_backward").default
+    compare(backward, numbers(2, 3, *after), after, [2, 3, *before], *scales)
+
+
 @pytest.mark.parametrize("dim", [0, 2])
 def test_weight_norm_backward(dim):
     v, g = numbers(3, 4, 5), numbers(*(n if i == dim else 1 for i, n in enumerate((3, 4, 5))))

@@ -3,6 +3,9 @@
 """Activations, and gradients of some, that torch and torch-mlir do not take apart, or
 not as torch computes them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -19,7 +22,21 @@ def elu(x: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 
     return torch.where(x <= 0, torch.expm1(x * input_scale) * (alpha * scale), x * scale)
 
 
+def power(x: Tensor, exponent: float) -> Any:
+    """aten.pow by one half: torch takes roots, as of -inf and -0 the power is not."""
+    if not x.is_floating_point() or exponent not in (0.5, -0.5):
+        return NotImplemented
+    return torch.sqrt(x) if exponent > 0 else torch.rsqrt(x)
+
+
+def zeros(size: Sequence[int], **options: Any) -> Tensor:
+    """aten._efficientzerotensor: the gradient of sgn."""
+    return torch.zeros(size, **options)
+
+
 DECOMPOSITIONS = {
+    aten._efficientzerotensor.default: zeros,
+    aten.pow.Tensor_Scalar: power,
     aten.elu.default: elu,
     aten.hardshrink_backward.default: shrink_backward,
     aten.softshrink_backward.default: shrink_backward,

@@ -121,7 +121,8 @@ def softshrink(x: Tensor, width: float = 0.5) -> Tensor:
 
 def fmod(x: Tensor, y: float | Tensor) -> Tensor:
     """aten.fmod of f32, exact where the quotient is below 2**29: in f64 its product
-    with y is. (x / y in f32 may round up to the next integer, and the rest is 0.)"""
+    with y is. (x / y in f32 may round up to the next integer, and the rest is 0.)
+    Elsewhere NaN, not a wrong number."""
     if x.dtype != torch.float32 or (isinstance(y, Tensor) and y.dtype != torch.float32):
         return NotImplemented
     numerator = x.to(torch.float64)
@@ -130,9 +131,19 @@ def fmod(x: Tensor, y: float | Tensor) -> Tensor:
     else:
         divisor = numerator.new_full((), rounded(y, x))
     # A quotient of infinities is none, but a finite x is its own rest.
-    rest = numerator - torch.trunc(numerator / divisor) * divisor
+    quotient = numerator / divisor
+    rest = numerator - torch.trunc(quotient) * divisor
+    # By a power of two it is exact as well, of whatever size.
+    if isinstance(y, Tensor) or math.frexp(rounded(y, x))[0] not in (0.5, -0.5):
+        rest = torch.where(quotient.abs() < 2.0**29, rest, math.nan)
+    rest = torch.where(rest == 0, numerator * 0, rest)  # of the sign of x
     finite = (numerator.abs() != torch.inf) & (divisor.abs() == torch.inf)
     return torch.where(finite, numerator, rest).to(torch.float32)
+
+
+def trunc(x: Tensor) -> Tensor:
+    """aten.trunc, with the sign of zero."""
+    return torch.where(x < 0, torch.ceil(x), torch.floor(x))
 
 
 def remainder(x: Tensor, y: float | Tensor) -> Tensor:
@@ -194,6 +205,7 @@ DECOMPOSITIONS = {
     aten.hardsigmoid.default: hardsigmoid,
     aten.maximum.default: extreme(operator.gt),
     aten.minimum.default: extreme(operator.lt),
+    aten.trunc.default: trunc,
     aten.threshold.default: threshold,
     aten.hardshrink.default: hardshrink,
     aten.softshrink.default: softshrink,

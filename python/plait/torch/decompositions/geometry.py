@@ -41,8 +41,7 @@ def constant_pad(x: Tensor, padding: Sequence[int], value: float = 0.0) -> Any:
         return NotImplemented
     for i in range(0, len(padding), 2):
         x = pad(x, -1 - i // 2, padding[i], padding[i + 1], value)
-    # As the op itself gives it; a view may follow.
-    return x.clone(memory_format=torch.contiguous_format)
+    return x
 
 
 def spread(x: Tensor, dim: int, step: int, left: int, right: int) -> Tensor:
@@ -110,13 +109,31 @@ def _slices(
     return slices
 
 
+def _range(
+    x: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None
+) -> tuple[int, int] | None:
+    """The elements of `x` behind one another that the view has in the same order;
+    None if it is not such a view."""
+    count, begin = 1, offset or 0
+    for n, step in zip(reversed(size), reversed(stride)):
+        if n != 1 and step != count:
+            return None
+        count *= n
+    fits = x.is_contiguous() and count and begin + count <= x.numel()
+    return (begin, begin + count) if fits else None
+
+
 def as_strided(
     x: Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None
 ) -> Any:
-    """aten.as_strided, as autograd uses it on what is written in place: a slice."""
+    """aten.as_strided, as autograd uses it on what is written in place, and adaptive
+    pooling on images with their channels last: a slice, or another shape."""
     slices = _slices(x, size, stride, offset)
     if slices is None:
-        return NotImplemented
+        part = _range(x, size, stride, offset)
+        if part is None:
+            return NotImplemented
+        return aten.slice.Tensor(x.reshape(-1), 0, *part).reshape(size)
     for dim, (start, end, step) in enumerate(slices):
         x = aten.slice.Tensor(x, dim, start, end, step)
     return x if list(x.shape) == list(size) else x.reshape(size)
@@ -128,7 +145,11 @@ def as_strided_scatter(
     """`x` with a slice of it replaced."""
     slices = _slices(x, size, stride, offset)
     if slices is None:
-        return NotImplemented
+        part = _range(x, size, stride, offset)
+        if part is None:
+            return NotImplemented
+        whole = aten.slice_scatter(x.reshape(-1), what.reshape(-1), 0, *part)
+        return whole.reshape(x.shape)
     partial = [x]
     for dim, (start, end, step) in enumerate(slices):
         partial.append(aten.slice.Tensor(partial[-1], dim, start, end, step))
@@ -167,8 +188,7 @@ def diagonal_scatter(
     on = torch.arange(rows).unsqueeze(1) + offset == torch.arange(columns)
     shape = [rows if i == first else columns if i == second else 1 for i in range(x.dim())]
     on = on.t() if first > second else on
-    # As the op itself gives it; a view may follow.
-    return torch.where(on.reshape(shape), what, x).clone(memory_format=torch.contiguous_format)
+    return torch.where(on.reshape(shape), what, x)
 
 
 def diagonal_backward(

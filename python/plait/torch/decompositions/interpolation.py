@@ -1,7 +1,8 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Linear and cubic interpolation: along each dimension a product with a matrix of
-weights, which the two sizes make, and for the gradient with its transpose.
+weights, which the two sizes make, and for the gradient with its transpose. The
+gradient of taking the nearest.
 """
 
 import math
@@ -60,6 +61,10 @@ def _weights(
             continue
         for index, weight in taps(_place(kind, out, size, count, corners, scale), size):
             table[out, index] += weight
+    return _constant(table, like)
+
+
+def _constant(table: np.ndarray, like: Tensor) -> Tensor:
     # Not by torch.tensor, which would be traced.
     return torch.from_numpy(table.astype(str(like.dtype).removeprefix("torch.")))
 
@@ -69,7 +74,7 @@ def _applied(x: Tensor, tables: Sequence[Tensor]) -> Tensor:
     first = x.dim() - len(tables)
     for i, table in enumerate(tables):
         x = (x.movedim(first + i, -1) @ table.t()).movedim(-1, first + i)
-    return x.clone(memory_format=torch.contiguous_format)
+    return x
 
 
 def upsample(taps: Taps) -> Callable[..., Tensor]:
@@ -103,7 +108,44 @@ def _tables(
     return [_weights(taps, *pair, corners, s, like) for *pair, s in zip(before, after, scales)]
 
 
+def _nearest(size: int, count: int, scale: float | None, exact: bool) -> list[int]:
+    """Which element each of the output is a copy of, as torch computes it in f32."""
+    f = np.float32
+    if size == count:
+        return list(range(size))
+    if count == 2 * size and not exact:
+        return [out // 2 for out in range(count)]
+    step = f(1 / scale) if scale else f(size) / f(count)
+    middle = f(0.5) if exact else f(0)
+    return [min(int((f(out) + middle) * step), size - 1) for out in range(count)]
+
+
+def upsample_nearest_backward(exact: bool) -> Callable[..., Tensor]:
+    """aten.upsample_nearest{1d, 2d, 3d}_backward; torch-mlir's has other sums where
+    the sizes are no multiples."""
+
+    def form(
+        grad: Tensor, size: Sequence[int], before: Sequence[int], *scales: float | None
+    ) -> Tensor:
+        for dim, scale in zip(range(2, grad.dim()), [*scales, *[None] * grad.dim()]):
+            small, large = before[dim], grad.shape[dim]
+            source = _nearest(small, large, scale, exact)
+            if large % small == 0 and source == [i * small // large for i in range(large)]:
+                grad = grad.unflatten(dim, (small, large // small)).sum(dim + 1)
+                continue
+            table = (np.array(source) == np.arange(small)[:, None]).astype(np.float64)
+            grad = (grad.movedim(dim, -1) @ _constant(table, grad).t()).movedim(-1, dim)
+        return grad
+
+    return form
+
+
 DECOMPOSITIONS: dict[Any, Any] = {
+    **{
+        getattr(aten, f"{name}{rank}d_backward").default: upsample_nearest_backward(exact)
+        for name, exact in (("upsample_nearest", False), ("_upsample_nearest_exact", True))
+        for rank in (1, 2, 3)
+    },
     aten.upsample_linear1d.default: upsample(_linear),
     aten.upsample_linear1d_backward.default: upsample_backward(_linear),
     aten.upsample_bilinear2d.default: upsample(_linear),
