@@ -69,7 +69,8 @@ def to_linalg(graphs: Mapping[str, GraphModule]) -> str:
 def _refusal(run: subprocess.CompletedProcess[str], nodes: list[Node]) -> str:
     """What a run of torch-mlir's tool failed at, and what to write instead."""
     crashed = run.returncode < 0
-    node = (None if crashed else _node_in(run.stderr, nodes)) or next(_failing(nodes, crashed), None)
+    node = None if crashed else _node_in(run.stderr, nodes)
+    node = node or next(_failing(nodes, crashed), None)
     packet = getattr(node and node.target, "overloadpacket", None)
     op, advice = where(node) if node else "an op", instead_of(packet.__name__ if packet else "")
     if crashed:

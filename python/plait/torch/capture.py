@@ -232,22 +232,29 @@ def _traceable(loss: LossModule) -> Iterator[None]:
     except Exception as error:
         # The eager run has succeeded: what fails here is the tracing itself.
         # torch and the tracer raise many unrelated classes.
-        place = running.place_of(error) or f"the loss of {type(loss.model).__name__}, or its gradients"
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        if op := re.fullmatch(r"aten\.(\w+)\.\w+", reason):
-            reason += f" looks at values: {instead_of(op[1])}"
-        elif isinstance(error, _VALUE_NEEDED):
-            reason += ". A forward pass must not branch on values, nor take sizes from them"
-            if any("/torch/distributions/" in f.filename for f in extract_tb(error.__traceback__)):
-                reason += ": give the torch.distributions object validate_args=False"
-        if "Recomputed values" in reason:
-            reason = (
-                "LSTM, GRU, RNN and one_hot within torch.utils.checkpoint have no import: call the"
-                " function itself, without checkpoint"
-            )
-        raise UnsupportedError(f"cannot trace {place}: {reason}{_line(error)}") from error
+        place = running.place_of(error) or (
+            f"the loss of {type(loss.model).__name__}, or its gradients"
+        )
+        raise UnsupportedError(f"cannot trace {place}: {_reason(error)}{_line(error)}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
+
+
+def _reason(error: Exception) -> str:
+    """Why a trace fails, and what to do about it."""
+    reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+    if op := re.fullmatch(r"aten\.(\w+)\.\w+", reason):
+        return f"{reason} looks at values: {instead_of(op[1])}"
+    if "Recomputed values" in reason:
+        return (
+            "LSTM, GRU, RNN and one_hot within torch.utils.checkpoint have no import: call the"
+            " function itself, without checkpoint"
+        )
+    if isinstance(error, _VALUE_NEEDED):
+        reason += ". A forward pass must not branch on values, nor take sizes from them"
+        if any("/torch/distributions/" in f.filename for f in extract_tb(error.__traceback__)):
+            reason += ": give the torch.distributions object validate_args=False"
+    return reason
 
 
 def _line(error: Exception) -> str:
