@@ -138,6 +138,19 @@ def test_dropout_of_channels(tmp_path, module, shape):
 
 
 @needs_plait_run
+def test_default_rate(tmp_path):
+    """A graph does not say it; attention's dropout of 0.5 draws so."""
+
+    class Kept(nn.Module):
+        def forward(self, w):
+            return w * torch.empty_like(w).bernoulli_()
+
+    mask = factors(tmp_path, Kept(), (16, 64), seed=SEED)[0]
+    numbers = uniform(initial_state(SEED), 0, (16, 64)).numpy()
+    np.testing.assert_array_equal(mask, numbers < 0.5)
+
+
+@needs_plait_run
 def test_two_layers_draw_apart(tmp_path):
     mask = factors(tmp_path, nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5)), (64, 64), seed=1)[0]
     # The same mask twice would keep a half.
