@@ -66,10 +66,15 @@ static bool isLaneOrUniform(linalg::GenericOp op, OpOperand &operand,
                             unsigned loop) {
   AffineMap map = op.getMatchingIndexingMap(&operand);
   auto type = dyn_cast<MemRefType>(operand.get().getType());
-  if (!type || !isVectorElement(type.getElementType()))
+  if (!type)
     return false;
+  // Bits are no vector in memory, but one of them may be for all, or the result:
+  // whether all of a row is masked, beside its maximum.
+  Type element = type.getElementType();
   if (!map.isFunctionOfDim(loop))
-    return true;
+    return isVectorElement(element) || element.isInteger(1);
+  if (!isVectorElement(element))
+    return false;
   return isUnitStrideAlong(map, loop) && type.isLastDimUnitStride();
 }
 
@@ -248,7 +253,8 @@ void ReductionEmitter::emitPoint(ValueRange outer) {
 
 void ReductionEmitter::emit() {
   SmallVector<Value> lower, upper, step;
-  for (int64_t extent : ArrayRef(op.getStaticLoopRanges()).drop_back()) {
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  for (int64_t extent : ArrayRef(extents).drop_back()) {
     lower.push_back(constant(0));
     upper.push_back(constant(extent));
     step.push_back(constant(1));

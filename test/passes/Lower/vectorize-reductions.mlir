@@ -111,3 +111,43 @@ func.func @do_not_vectorize_integer_powers(%x: memref<4x64xf32>, %n: i32, %y: me
   }
   return
 }
+
+// The bounds of loops of one iteration, which a constant subscript keeps. They were
+// read from memory that was given back.
+// CHECK-LABEL: @sum_with_unit_loops
+// CHECK-COUNT-3: arith.constant 1 : index
+//   CHECK-NOT: arith.constant {{[^017].*}} : index
+//       CHECK: scf.for
+func.func @sum_with_unit_loops(%x: memref<1x1x1x7x64xf32>, %f: memref<1x1x1x7x1xf32>, %y: memref<1x1x1x7xf32>) {
+  linalg.generic {
+    indexing_maps = [affine_map<(a, b, c, i, j) -> (a, b, c, i, j)>, affine_map<(a, b, c, i, j) -> (a, b, c, i, 0)>,
+                     affine_map<(a, b, c, i, j) -> (a, b, c, i)>],
+    iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+    ins(%x, %f : memref<1x1x1x7x64xf32>, memref<1x1x1x7x1xf32>) outs(%y : memref<1x1x1x7xf32>) {
+  ^bb0(%in: f32, %factor: f32, %acc: f32):
+    %product = arith.mulf %in, %factor : f32
+    %sum = arith.addf %acc, %product : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// The maximum of a row, and whether all of it is masked.
+// CHECK-LABEL: @maximum_and_bit
+//       CHECK:   scf.for {{.*}} -> (vector<32xf32>, vector<32xi1>)
+//       CHECK:     arith.maximumf {{.*}} : vector<32xf32>
+//       CHECK:     arith.andi {{.*}} : vector<32xi1>
+//       CHECK:   memref.store {{.*}} : memref<4xf32>
+//       CHECK:   memref.store {{.*}} : memref<4xi1>
+func.func @maximum_and_bit(%x: memref<4x64xf32>, %y: memref<4xf32>, %b: memref<4xi1>) {
+  %least = arith.constant 0xFF800000 : f32
+  linalg.generic {indexing_maps = [#rows, #row, #row], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x64xf32>) outs(%y, %b : memref<4xf32>, memref<4xi1>) {
+  ^bb0(%in: f32, %max: f32, %all: i1):
+    %larger = arith.maximumf %in, %max : f32
+    %masked = arith.cmpf oeq, %in, %least : f32
+    %and = arith.andi %masked, %all : i1
+    linalg.yield %larger, %and : f32, i1
+  }
+  return
+}
