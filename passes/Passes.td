@@ -348,6 +348,56 @@ def TrainOrderUpdates
 // Fuse: from clusters to loops
 //===----------------------------------------------------------------------===//
 
+def TrainBlockAttention : Pass<"train-block-attention"> {
+  let summary = "Compute attention by blocks of queries";
+  let description = [{
+    Finds what makes and reads the matrix of each query's weight on each key: from
+    a product of two batches, by way of elementwise ops, masks among them, and
+    reductions of rows, to the products that read the weights; and the same of
+    their gradient. It becomes loops over the matrices of the batch (`scf.forall`)
+    and over blocks of their rows. A block of each matrix exists at a time, in
+    cache. Forward keeps the statistics of the rows (maximum and sum), backward
+    makes the weights of a block again. The gradients of keys and values are summed
+    over the blocks in order; only matrices run in parallel there. So results do not
+    depend on the number of threads.
+
+    ```mlir
+    // before
+    %s = linalg.batch_matmul ins(%q, %kT : tensor<8x1024x64xf32>, tensor<8x64x1024xf32>) outs(%zero : tensor<8x1024x1024xf32>)
+    %m = linalg.generic ins(%s) outs(%least) { maximumf } -> tensor<8x1024xf32>
+    %e = linalg.generic ins(%s, %m) { exp(s - m) } -> tensor<8x1024x1024xf32>
+    %z = linalg.generic ins(%e) outs(%zeros) { addf } -> tensor<8x1024xf32>
+    %p = linalg.generic ins(%e, %z) { divf } -> tensor<8x1024x1024xf32>
+    %o = linalg.batch_matmul ins(%p, %v)
+    // after
+    %r:3 = scf.forall (%n, %b) in (8, 32) shared_outs(%o, %m, %z) {
+      %s = linalg.batch_matmul ins(%rows, %kT_n) outs(%zero : tensor<1x32x1024xf32>)
+      ...
+    ```
+
+    The stages of an attention are its passes through the network: forward and
+    backward depend on each other by way of the loss. A remark says in what blocks an
+    attention is, or why a product of batches is not part of one: a matrix has another
+    reader (weights that are a result of the step), or no row is normalized.
+  }];
+  let options = [
+    Option<"minBytes", "min-bytes", "int64_t", /*default=*/"4096",
+           "Bytes of all matrices of an attention from which on they are not "
+           "stored.">,
+    Option<"blockRows", "block-rows", "int64_t", /*default=*/"64",
+           "Rows of a block, at most; with fewer, products copy their other "
+           "operand more often.">,
+    Option<"blockBytes", "block-bytes", "int64_t", /*default=*/"524288",
+           "Bytes of a block of one matrix, at most, if it has several rows; two "
+           "of them or more are alive at once.">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def TrainLocalizeInits : Pass<"train-localize-inits"> {
   let summary = "Give each consumer its own empty tensor and fill";
   let description = [{

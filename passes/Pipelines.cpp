@@ -148,6 +148,8 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
 
 void plait::buildLoweringPipeline(OpPassManager &pm,
                                   const TargetOptions &target) {
+  // It moves readers, so updates are put in order after it.
+  pm.addPass(createTrainBlockAttention());
   // While updates are still whole, and nothing moves any more.
   pm.addNestedPass<func::FuncOp>(createTrainOrderUpdates());
   pm.addPass(createTrainMarkSkinny());

@@ -265,6 +265,35 @@ def test_dropout_of_attention(tmp_path):
     assert first != run(tmp_path, step, data)[1]
 
 
+class Weighted(nn.Module):
+    """Attention written by hand, with dropout of the weights."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.q, self.k, self.v = (nn.Linear(6, 6) for _ in range(3))
+
+    def forward(self, x):
+        q, k, v = (f(x).unflatten(-1, (2, 3)).transpose(1, 2) for f in (self.q, self.k, self.v))
+        weights = (q @ k.transpose(-1, -2)).softmax(-1)
+        y = functional.dropout(weights, 0.3) @ v
+        return y.transpose(1, 2).flatten(-2).mean(1)[:, :3]
+
+
+@needs_plait_run
+def test_weights_made_twice_are_dropped_alike(tmp_path, monkeypatch):
+    def reference(model, *arguments, **options):
+        documented = Documented(SEED)
+        monkeypatch.setattr(functional, "dropout", documented.dropout)
+        return train(model, *arguments, after_backward=documented.next_step, **options)
+
+    # Blocks of 48 rows, and one of 39.
+    compare_training(
+        tmp_path, Weighted(), nn.CrossEntropyLoss(), (rows(135, 6), labels()),
+        reference=reference, seed=SEED, still=["k.bias"],
+    )  # fmt: skip
+
+
 def test_seed_is_that_of_torch():
     torch.manual_seed(99)
     model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
