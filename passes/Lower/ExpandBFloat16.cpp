@@ -35,14 +35,6 @@ static Type withElement(Type type, Type element) {
   return shaped ? shaped.clone(element) : element;
 }
 
-static Value integerConstant(OpBuilder &b, Location loc, Type type,
-                             int64_t value) {
-  TypedAttr attr = b.getIntegerAttr(getElementTypeOrSelf(type), value);
-  if (auto shaped = dyn_cast<ShapedType>(type))
-    attr = DenseElementsAttr::get(shaped, attr);
-  return arith::ConstantOp::create(b, loc, attr);
-}
-
 /// An f32 near `value`, an f64, from which a bfloat16 is rounded as from `value`
 /// itself: rounded to odd, so that what is lost can still be seen.
 static Value roundToOdd(OpBuilder &b, Location loc, Value value) {
