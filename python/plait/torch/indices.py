@@ -112,9 +112,9 @@ def index_uses(
             if not origins or not all(allowed.contains(o.low, o.high) for o in bounds):
                 computed.setdefault((index, allowed), Use(node, index, allowed))
                 continue
-            for name in origins:
-                if isinstance(name, str):
-                    ranges[name] = ranges.get(name, allowed).meet(allowed)
+            for origin in origins:
+                if isinstance(origin, str):
+                    ranges[origin] = ranges.get(origin, allowed).meet(allowed)
     for name, allowed in ranges.items():
         if allowed.low >= allowed.high:
             raise UnsupportedError(f"the index '{name}' is used in ways that no value satisfies")

@@ -138,6 +138,7 @@ INSTEAD = {
 
 def _bernoulli(draw: Drawing, x: Tensor, p: Any = 0.5, **_: Any) -> Tensor:
     """1 with probability p; of the shape of x."""
+    # A graph does not say an argument that has its default value.
     return (draw.uniform(x.shape) < p).to(x.dtype)
 
 
@@ -170,11 +171,6 @@ def _randn_like(draw: Drawing, x: Tensor, *, dtype: Any = None, **_: Any) -> Ten
     return draw.normal(x.shape).to(dtype or x.dtype)
 
 
-def _bernoulli_in_place(draw: Drawing, x: Tensor, p: float = 0.5, **_: Any) -> Tensor:
-    # A graph does not say an argument that has its default value.
-    return x.copy_(_bernoulli(draw, x, p))
-
-
 def _in_place(form: Any) -> Any:
     return lambda draw, x, *arguments, **options: x.copy_(form(draw, x, *arguments, **options))
 
@@ -182,7 +178,7 @@ def _in_place(form: Any) -> Any:
 _FORMS = {
     aten.bernoulli.default: _bernoulli_of,
     aten.bernoulli.p: _bernoulli,
-    aten.bernoulli_.float: _bernoulli_in_place,
+    aten.bernoulli_.float: _in_place(_bernoulli),
     aten.bernoulli_.Tensor: _in_place(_bernoulli),
     aten.rand.default: _rand,
     aten.rand_like.default: _rand_like,

@@ -105,7 +105,10 @@ def _tables(
     scales: Sequence[float | None], like: Tensor,
 ) -> list[Tensor]:  # fmt: skip
     scales = [*scales, *[None] * len(after)]
-    return [_weights(taps, *pair, corners, s, like) for *pair, s in zip(before, after, scales)]
+    return [
+        _weights(taps, old, new, corners, scale, like)
+        for old, new, scale in zip(before, after, scales)
+    ]
 
 
 def _nearest(size: int, count: int, scale: float | None, exact: bool) -> list[int]:
