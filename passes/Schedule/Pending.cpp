@@ -44,30 +44,28 @@ static bool isReplaced(Value value) {
 /// few rows, the rows that went in and those that came back.
 static bool areFactorsSmaller(UpdateOpInterface update,
                               ArrayRef<Operation *> members) {
-  auto bytesOf = [](Value value) {
-    auto type = dyn_cast<RankedTensorType>(value.getType());
-    int64_t count = type ? type.getNumElements() : 1;
-    return count *
-           llvm::divideCeil(
-               getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth(),
-               8);
+  auto bytesOf = [](RankedTensorType type) {
+    return type.getNumElements() *
+           llvm::divideCeil(type.getElementTypeBitWidth(), 8);
   };
   llvm::SetVector<Value> inputs = collectClusterInputs(members);
   int64_t saved = 0;
   for (Value gradient :
        llvm::SetVector<Value>(llvm::from_range, update.getGradients()))
     if (!inputs.contains(gradient))
-      saved += bytesOf(gradient);
+      saved += bytesOf(cast<RankedTensorType>(gradient.getType()));
   for (Value input : inputs) {
     if (llvm::is_contained(update->getOperands(), input))
       continue;
-    auto type = dyn_cast<ShapedType>(input.getType());
-    if (type && !type.hasStaticShape())
+    // Tensors cross the boundary of a step, and nothing else does.
+    auto type = dyn_cast<RankedTensorType>(input.getType());
+    if (!type || !type.hasStaticShape() ||
+        !type.getElementType().isIntOrFloat())
       return false;
     // The step replaces it, so it would have to be copied.
     if (isReplaced(input))
       return false;
-    saved -= bytesOf(input);
+    saved -= bytesOf(type);
   }
   return saved > 0;
 }

@@ -443,3 +443,21 @@ func.func @factor_made_in_cluster(
   %u1 = train.sgd ins(%du : tensor<16x16xf32>) outs(%u : tensor<16x16xf32>) {lr = 0.1 : f64}
   return %o, %w1, %u1 : tensor<2x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>
 }
+
+// -----
+
+// A number that is no tensor does not cross the boundary of a step.
+
+// CHECK-LABEL: func.func @do_not_keep_a_scalar_first
+// CHECK-SAME:    tensor<16x8xf32> {train.role = #train.pending<"w", "in0">})
+func.func @do_not_keep_a_scalar(
+    %w: tensor<16x8xf32> {train.role = #train.param<"w">}, %x: tensor<2x16xf32>, %dy: tensor<2x8xf32>, %s: tensor<f32>)
+    -> (tensor<16x8xf32> {train.role = #train.next<"w">}) attributes {train.step} {
+  %start = tensor.extract %s[] : tensor<f32>
+  %we = tensor.empty() : tensor<16x8xf32>
+  %wz = linalg.fill ins(%start : f32) outs(%we : tensor<16x8xf32>) -> tensor<16x8xf32>
+  %dw = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+      ins(%x, %dy : tensor<2x16xf32>, tensor<2x8xf32>) outs(%wz : tensor<16x8xf32>) -> tensor<16x8xf32>
+  %w1 = train.sgd ins(%dw : tensor<16x8xf32>) outs(%w : tensor<16x8xf32>) {lr = 0.1 : f64}
+  return %w1 : tensor<16x8xf32>
+}
