@@ -56,16 +56,6 @@ static ArrayRef<int64_t> shapeOf(Value value) {
   return cast<ShapedType>(value.getType()).getShape();
 }
 
-/// The axes of a tensor that `map` reads or writes; of constant subscripts, none.
-static Axes axesThrough(AffineMap map, ArrayRef<Axis> loops) {
-  Axes axes;
-  for (AffineExpr expr : map.getResults()) {
-    auto dim = dyn_cast<AffineDimExpr>(expr);
-    axes.push_back(dim ? loops[dim.getPosition()] : Axis());
-  }
-  return axes;
-}
-
 /// Whether `map` takes the tiles of a tensor with `axes` by tiles of the loops.
 static bool agree(AffineMap map, ArrayRef<Axis> loops, ArrayRef<Axis> axes) {
   for (auto [expr, axis] : llvm::zip_equal(map.getResults(), axes)) {

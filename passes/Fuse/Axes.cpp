@@ -14,6 +14,15 @@ static bool hasKind(ArrayRef<Axis> axes, Axis::Kind kind) {
   return llvm::any_of(axes, [&](Axis axis) { return axis.kind == kind; });
 }
 
+Axes plait::axesThrough(AffineMap map, ArrayRef<Axis> loops) {
+  Axes axes;
+  for (AffineExpr expr : map.getResults()) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    axes.push_back(dim ? loops[dim.getPosition()] : Axis());
+  }
+  return axes;
+}
+
 bool plait::isMatrix(ArrayRef<Axis> axes) {
   return hasKind(axes, Axis::Row) && hasKind(axes, Axis::Col);
 }

@@ -60,6 +60,10 @@ mlir::FailureOr<Axes>
 collapseAxes(llvm::ArrayRef<Axis> axes, llvm::ArrayRef<int64_t> shape,
              llvm::ArrayRef<mlir::ReassociationIndices> reassociation);
 
+/// The axes of a tensor that `map` reads or writes in loops that are `loops`; of
+/// constant subscripts, none.
+Axes axesThrough(mlir::AffineMap map, llvm::ArrayRef<Axis> loops);
+
 } // namespace plait
 
 #endif // PLAIT_PASSES_FUSE_AXES_H

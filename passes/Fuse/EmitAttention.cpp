@@ -134,16 +134,6 @@ RankedTensorType Emitter::tileType(ArrayRef<Axis> axes, RankedTensorType type,
   return RankedTensorType::get(shape, type.getElementType());
 }
 
-static Axes axesOf(linalg::LinalgOp op, OpOperand &operand,
-                   ArrayRef<Axis> loops) {
-  Axes axes;
-  for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults()) {
-    auto dim = dyn_cast<AffineDimExpr>(expr);
-    axes.push_back(dim ? loops[dim.getPosition()] : Axis());
-  }
-  return axes;
-}
-
 /// The elements of `operand` for some rows.
 Value Emitter::getTile(linalg::LinalgOp op, OpOperand &operand,
                        const Rows &rows) {
@@ -153,7 +143,8 @@ Value Emitter::getTile(linalg::LinalgOp op, OpOperand &operand,
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type)
     return value;
-  Axes axes = axesOf(op, operand, attention.parts.find(op)->second.loops);
+  Axes axes = axesThrough(op.getMatchingIndexingMap(&operand),
+                          attention.parts.find(op)->second.loops);
   RankedTensorType tile = tileType(axes, type, rows.count);
   if (tile == type)
     return value;
@@ -175,7 +166,8 @@ Value Emitter::getTile(linalg::LinalgOp op, OpOperand &operand,
 /// What `op` writes to: `out`, if that is what the result is kept in.
 Value Emitter::getInit(linalg::LinalgOp op, OpOperand &init, const Rows &rows,
                        Value out) {
-  Axes axes = axesOf(op, init, attention.parts.find(op)->second.loops);
+  Axes axes = axesThrough(op.getMatchingIndexingMap(&init),
+                          attention.parts.find(op)->second.loops);
   auto type = cast<RankedTensorType>(init.get().getType());
   RankedTensorType tile = tileType(axes, type, rows.count);
   auto fill = init.get().getDefiningOp<linalg::FillOp>();

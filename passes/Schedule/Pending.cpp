@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Pending.h"
+#include "../Panels.h"
 #include "Cluster.h"
 #include "Producers.h"
 
@@ -45,8 +46,7 @@ static bool isReplaced(Value value) {
 static bool areFactorsSmaller(UpdateOpInterface update,
                               ArrayRef<Operation *> members) {
   auto bytesOf = [](RankedTensorType type) {
-    return type.getNumElements() *
-           llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    return type.getNumElements() * elementBytes(type);
   };
   llvm::SetVector<Value> inputs = collectClusterInputs(members);
   int64_t saved = 0;
