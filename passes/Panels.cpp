@@ -48,7 +48,7 @@ int64_t plait::choosePanelBytes(ArrayRef<linalg::LinalgOp> producers,
                                 RankedTensorType type, int64_t panelBytes) {
   constexpr int64_t kFewSteps = 8, kPanels = 32, kLarger = 4;
   // Each producer has a panel on the stack.
-  if (producers.size() != 1)
+  if (producers.size() != 1 || type.getRank() == 3)
     return panelBytes;
   linalg::LinalgOp product = producers.front();
   if (!linalg::isaContractionOpInterface(product) ||

@@ -195,6 +195,49 @@ def TrainMergeSiblings : Pass<"train-merge-siblings"> {
 }
 
 //===----------------------------------------------------------------------===//
+// Layout: how parameters lie in memory for a whole training run
+//===----------------------------------------------------------------------===//
+
+def TrainBlockParameters
+    : Pass<"train-block-parameters", "::mlir::ModuleOp"> {
+  let summary = "Keep weights in the layout that their products read";
+  let description = [{
+    A weight matrix that products of 4 to 256 rows read is kept in blocks: with
+    64 elements along one dimension and blocks of 32, `tensor<64x128xf32>` becomes
+    `tensor<2x128x32xf32>`, blocks by the other dimension by elements of a block.
+    A register tile's lanes are then neighbours, at each step of k right behind
+    those of the step before, so that nothing is packed and memory is read in
+    streams. Its optimizer states and its gradient get the same layout, for the
+    update takes element by element; vectors that are multiplied stay as they
+    are, and are seen as having one dimension more.
+
+    The layout is chosen from all uses of a parameter in all functions of the
+    module. Whatever reads it other than a product of loops m, n and k, an
+    elementwise op or an elementwise update (a lookup of rows, a norm, an
+    output), leaves it row-major, and so does a dimension that is no multiple of
+    the block. A remark says which and why. Blocks lie along the dimension that
+    the first product does not contract, the layer's outputs.
+
+    ```mlir
+    // before
+    func.func @step(%w: tensor<64x128xf32> {train.role = #train.param<"w">}, ...
+    // after
+    func.func @step(%w: tensor<2x128x32xf32> {train.blocked_dim = 0 : i64,
+        train.role = #train.param<"w">}, ...
+    ```
+
+    For each layout the module gets two functions that convert,
+    `@plait_import_2x128x32_dim0` and `@plait_export_2x128x32_dim0` with `_` for
+    `x`: row-major in, blocked out, and back.
+  }];
+  let options = [Option<"block", "block", "int64_t", /*default=*/"32",
+                        "Elements of a block: the lanes of a register tile.">];
+  let dependentDialects = ["::mlir::func::FuncDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+//===----------------------------------------------------------------------===//
 // Schedule: decide where each update runs, and move it there
 //===----------------------------------------------------------------------===//
 

@@ -52,6 +52,11 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy,
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createTrainMergeSiblings());
+  if (target.blockParameters) {
+    TrainBlockParametersOptions layout;
+    layout.block = target.registerCols;
+    pm.addPass(createTrainBlockParameters(layout));
+  }
   // Decide, then obey.
   TrainPlaceOptions place;
   place.policy = policy.str();
@@ -197,8 +202,16 @@ struct ScheduleOptionsBase : PassPipelineOptions<Options> {
                            llvm::cl::desc("The same in memory, for auto."),
                            llvm::cl::init(plait::CostConstants().memoryGBs)};
 
+  Option<bool> blockParameters{
+      *this, "block-parameters",
+      llvm::cl::desc(
+          "Keep weights in the layout that products of few rows read. "
+          "Changes the types of the step's arguments."),
+      llvm::cl::init(false)};
+
   plait::TargetOptions target() const {
     plait::TargetOptions target;
+    target.blockParameters = blockParameters;
     target.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
     return target;
   }
@@ -231,9 +244,9 @@ void plait::registerPlaitPipelines() {
       "plait-to-llvm", "The whole way from a training graph to LLVM.",
       [](OpPassManager &pm, const ToLlvmOptions &options) {
         TargetOptions target = options.target();
-        buildSchedulePipeline(pm, options.policy, target);
         target.registerRows = options.registerRows;
         target.registerCols = options.registerCols;
+        buildSchedulePipeline(pm, options.policy, target);
         buildLoweringPipeline(pm, target);
       });
 }

@@ -26,6 +26,15 @@ namespace plait {
 /// elementwise arithmetic; the others stay as they are, with a remark.
 void raiseUpdates(mlir::FunctionOpInterface step);
 
+/// Gives parameters that products of few rows read a layout of blocks of `block`
+/// lanes, and adds the functions that convert (train-block-parameters).
+void blockParameters(mlir::ModuleOp module, int64_t block);
+
+/// The name of the function that brings a tensor into the layout `blocked`, with
+/// blocks along dimension `dim`, or, where `isImport` is false, back.
+std::string conversionName(bool isImport, llvm::ArrayRef<int64_t> blocked,
+                           int64_t dim);
+
 /// The placement that a policy asks for: one of the placements by its name, or
 /// `auto`, which is `backward` and weighFusions. Nothing for others.
 std::optional<train::Placement> parsePolicy(llvm::StringRef policy);

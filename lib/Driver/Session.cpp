@@ -13,12 +13,14 @@
 
 #include "plait/Driver/Memory.h"
 #include "plait/Passes.h"
+#include "plait/Transforms.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/ErrorHandling.h"
 
 #include <chrono>
 #include <cmath>
@@ -64,6 +66,12 @@ FailureOr<std::string> Session::place(ModuleOp module,
   if (failed(keys))
     return failure();
   modelKeys = *keys;
+  if (auto fn = module.lookupSymbol<FunctionOpInterface>(options.eval)) {
+    auto eval = readSignature(fn);
+    if (failed(eval))
+      return failure();
+    evalPlain = *eval;
+  }
   PassManager schedule(module.getContext());
   buildSchedulePipeline(schedule, options.schedule, target);
   if (failed(schedule.run(module)))
@@ -116,10 +124,7 @@ LogicalResult Session::describe(ModuleOp module, StringRef entry,
     return success();
   if (!module.lookupSymbol(eval))
     return module.emitError("has no function @") << eval;
-  if (failed(record("eval", eval)))
-    return failure();
-  evalPlain = functions["eval"].signature;
-  return success();
+  return record("eval", eval);
 }
 
 void Session::readSizes(ModuleOp module, StringRef entry) {
@@ -179,6 +184,7 @@ Session::create(ModuleOp module, const SessionOptions &options,
   if (!target)
     return module.emitError(llvm::toString(target.takeError()));
   override(target->cost, options.cost);
+  target->blockParameters = options.layout == Layout::Auto;
   OwningOpRef<ModuleOp> copy = module.clone();
   auto entry = session->place(*copy, options, *target);
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||
@@ -218,13 +224,18 @@ Status Session::allocate() {
   for (auto &[suffix, function] : functions) {
     for (const Slot &slot : function.signature.slots) {
       std::string key = keyOf(function.signature, slot);
+      if (slot.blockedDim)
+        blocked.try_emplace(key, slot);
       if (!memory->buffers.count(key)) {
-        auto tensor = HostTensor::zeros(slot.dtype, slot.shape);
+        // As tensor files have it; a layout has as many bytes.
+        const Slot *row = plain.find(slot.kind, slot.name);
+        auto tensor = HostTensor::zeros(
+            slot.dtype, row && slot.blockedDim ? row->shape : slot.shape);
         if (!tensor)
           return runtime::Error{tensor.message()};
-        memory->buffers[key] = std::move(*tensor);
+        memory->buffers[key].tensor = std::move(*tensor);
       }
-      function.arguments.push_back(memory->buffers[key].data.data());
+      function.arguments.push_back(memory->buffers[key].tensor.data.data());
       if (slot.kind == Kind::Input)
         function.inputs.push_back(function.arguments.back());
     }
@@ -288,8 +299,30 @@ void Session::withThreads(llvm::function_ref<void()> work) {
 }
 
 void Session::write(const Slot &slot, const void *data) {
-  runtime::AlignedBytes &buffer = memory->buffers[slot.name].data;
-  withThreads([&] { copyByThreads(buffer.data(), data, buffer.size()); });
+  SessionBuffer &buffer = memory->buffers[slot.name];
+  runtime::AlignedBytes &bytes = buffer.tensor.data;
+  withThreads([&] { copyByThreads(bytes.data(), data, bytes.size()); });
+  buffer.isBlocked = false;
+}
+
+void Session::convert(SessionBuffer &buffer, const Slot &slot, bool isImport) {
+  auto copy = buffer.tensor.clone();
+  if (!copy)
+    llvm::report_bad_alloc_error("no memory to convert a parameter's layout");
+  Jit::Function code =
+      jit->find(conversionName(isImport, slot.shape, *slot.blockedDim));
+  assert(code && "each layout has its conversions");
+  void *values[] = {copy->data.data(), buffer.tensor.data.data(),
+                    memory->arena.data.data()};
+  void *packed[] = {&values[0], &values[1], &values[2]};
+  withThreads([&] { code(packed); });
+  buffer.isBlocked = isImport;
+}
+
+void Session::importBlocked() {
+  for (auto &[name, slot] : blocked)
+    if (SessionBuffer &buffer = memory->buffers[name]; !buffer.isBlocked)
+      convert(buffer, slot, /*isImport=*/true);
 }
 
 void Session::call(Function &function) {
@@ -310,6 +343,7 @@ void Session::call(Function &function, ArrayRef<const void *> inputs) {
 }
 
 void Session::invoke(Function &function) {
+  importBlocked();
   // Within its capacity, as everything here: a step allocates nothing.
   function.values.push_back(memory->arena.data.data());
   withThreads([&] { function.code(function.packed.data()); });
@@ -387,7 +421,13 @@ Status Session::evaluate(runtime::DataFeed &feed) {
 
 HostTensor *Session::find(StringRef name) {
   auto it = memory->buffers.find(name.str());
-  return it == memory->buffers.end() ? nullptr : &it->second;
+  if (it == memory->buffers.end())
+    return nullptr;
+  SessionBuffer &buffer = it->second;
+  if (auto slot = blocked.find(name.str());
+      slot != blocked.end() && buffer.isBlocked)
+    convert(buffer, slot->second, /*isImport=*/false);
+  return &buffer.tensor;
 }
 
 std::vector<const Slot *> Session::carried() const {

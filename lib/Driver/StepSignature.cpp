@@ -70,7 +70,7 @@ static FailureOr<Slot> makeSlot(Location loc, Kind kind, std::string name,
            << ", which has no elements; leave it out of the step";
   runtime::Shape shape(tensor.getShape().begin(), tensor.getShape().end());
   return Slot{kind, std::move(name), *dtype, std::move(shape), std::nullopt,
-              loc};
+              std::nullopt, loc};
 }
 
 static std::pair<Kind, std::string> classifyArg(Attribute role, unsigned i) {
@@ -113,6 +113,9 @@ FailureOr<StepSignature> run::readSignature(FunctionOpInterface step) {
       ArrayRef<int64_t> values = range.asArrayRef();
       slot->indexRange = {values[0], values[1], values.drop_front(2).vec()};
     }
+    if (auto dim = step.getArgAttrOfType<IntegerAttr>(
+            i, TrainDialect::kBlockedDimAttr))
+      slot->blockedDim = dim.getInt();
     signature.slots.push_back(*slot);
   }
   Operation *ret = step.getFunctionBody().back().getTerminator();

@@ -32,11 +32,19 @@ SmallVector<Value>
 ContractionEmitter::indices(const ContractionOperand &operand, Value row,
                             Value lane, Value step) {
   SmallVector<Value> result;
-  for (unsigned loop : operand.loops)
-    result.push_back(loop == RowLoop         ? row
-                     : loop == LaneLoop      ? lane
-                     : loop == ReductionLoop ? step
-                                             : batch[loop - FirstBatch]);
+  for (auto [dim, loop] : llvm::enumerate(operand.loops)) {
+    Value index = loop == RowLoop         ? row
+                  : loop == LaneLoop      ? lane
+                  : loop == ReductionLoop ? step
+                                          : batch[loop - FirstBatch];
+    // The first of two dimensions counts blocks, the second their elements.
+    ArrayRef<unsigned> loops(operand.loops);
+    if (llvm::is_contained(loops.drop_front(dim + 1), loop))
+      index = b.createOrFold<arith::DivUIOp>(index, cst(operand.block));
+    else if (llvm::is_contained(loops.take_front(dim), loop))
+      index = b.createOrFold<arith::RemUIOp>(index, cst(operand.block));
+    result.push_back(index);
+  }
   return result;
 }
 
@@ -64,6 +72,8 @@ void ContractionEmitter::createWorkspaces() {
     laneSpace = workspace("lanes", p.blockLanes * p.packedLaneStride());
   if (p.rowPacking != RowPacking::None)
     rowSpace = workspace("rows", p.blockRows * p.packedRowStride());
+  if (p.packAcc)
+    accSpace = workspace("acc", p.taskRows * p.blockLanes);
   if (!p.isAccDirect() || c.numRows % p.tileRows || c.numLanes % p.tileLanes())
     edgeSpace = workspace("edge", p.tileRows * p.tileLanes());
 }
@@ -126,25 +136,59 @@ void ContractionEmitter::storeAccEdge(ValueRange acc, Value row, Value lane) {
   });
 }
 
-/// The values of a tile before the block that starts at `step`.
-SmallVector<Value> ContractionEmitter::startAcc(Value row, Value lane,
-                                                Value step) {
+/// The values of a tile before the first block of k.
+SmallVector<Value> ContractionEmitter::firstAcc(Value row, Value lane) {
   if (!c.init)
     return loadAcc(row, lane);
   Value start = vector::BroadcastOp::create(b, vec(p.vectorWidth), c.init);
-  SmallVector<Value> fresh(p.tileRows * p.vectorsPerRow, start);
+  return SmallVector<Value>(p.tileRows * p.vectorsPerRow, start);
+}
+
+/// The values of a tile before the block that starts at `step`.
+SmallVector<Value> ContractionEmitter::startAcc(const Tile &tile, Value step) {
   if (c.numSteps <= p.blockSteps)
-    return fresh;
+    return firstAcc(tile.row, tile.lane);
+  if (!c.init && !p.packAcc)
+    return loadAcc(tile.row, tile.lane);
   Value isFirst =
       arith::CmpIOp::create(b, arith::CmpIPredicate::eq, step, cst(0));
-  auto ifOp = scf::IfOp::create(b, TypeRange(ValueRange(fresh)), isFirst,
-                                /*withElseRegion=*/true);
+  SmallVector<Type> types(p.tileRows * p.vectorsPerRow, vec(p.vectorWidth));
+  auto ifOp = scf::IfOp::create(b, types, isFirst, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(ifOp.thenBlock());
-  scf::YieldOp::create(b, fresh);
+  scf::YieldOp::create(b, firstAcc(tile.row, tile.lane));
   b.setInsertionPointToStart(ifOp.elseBlock());
-  scf::YieldOp::create(b, loadAcc(row, lane));
+  scf::YieldOp::create(b, p.packAcc ? loadPackedAcc(tile)
+                                    : loadAcc(tile.row, tile.lane));
   return ifOp.getResults();
+}
+
+/// Where vector `n` of a tile is in the workspace of sums.
+Value ContractionEmitter::packedAccAt(const Tile &tile, int64_t n) {
+  Value base =
+      add(mul(tile.rowInTask, p.blockLanes), mul(tile.laneInBlock, p.tileRows));
+  return add(base, n * p.vectorWidth);
+}
+
+SmallVector<Value> ContractionEmitter::loadPackedAcc(const Tile &tile) {
+  SmallVector<Value> acc;
+  for (int64_t n = 0; n < p.tileRows * p.vectorsPerRow; ++n)
+    acc.push_back(loadVector(accSpace, packedAccAt(tile, n), p.vectorWidth));
+  return acc;
+}
+
+/// Keeps the sums of a tile after the block that starts at `step`.
+void ContractionEmitter::keepAcc(ValueRange acc, const Tile &tile, Value step) {
+  if (!p.packAcc || c.numSteps <= p.blockSteps)
+    return storeAcc(acc, tile.row, tile.lane);
+  Value isLast = less(cst(c.numSteps - p.blockSteps - 1), step);
+  auto ifOp = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(ifOp.thenBlock());
+  storeAcc(acc, tile.row, tile.lane);
+  b.setInsertionPointToStart(ifOp.elseBlock());
+  for (auto [n, value] : llvm::enumerate(acc))
+    vector::StoreOp::create(b, value, accSpace, packedAccAt(tile, n));
 }
 
 SmallVector<Value> ContractionEmitter::loadAcc(Value row, Value lane) {
@@ -190,10 +234,30 @@ void ContractionEmitter::storeAcc(ValueRange acc, Value row, Value lane) {
   storeAccEdge(acc, row, lane);
 }
 
+/// Asks for what a tile further down reads of the panel that `step` is in. Each
+/// step reads a line of each row, so that the processor sees no stream.
+void ContractionEmitter::prefetchRows(Value row, Value step) {
+  constexpr int64_t kTiles = 4;
+  if (c.numRows < p.tileRows)
+    return;
+  Value ahead = min(add(row, kTiles * p.tileRows), cst(c.numRows - p.tileRows));
+  // Each step one of as many parts as a panel has steps.
+  int64_t block = c.rows.block;
+  Value part =
+      mul(b.createOrFold<arith::RemUIOp>(step, cst(block)), p.tileRows);
+  Value begin = mul(b.createOrFold<arith::DivUIOp>(step, cst(block)), block);
+  Value at = add(begin, b.createOrFold<arith::RemUIOp>(part, cst(block)));
+  ahead = add(ahead, b.createOrFold<arith::DivUIOp>(part, cst(block)));
+  memref::PrefetchOp::create(b, c.rows.memref,
+                             indices(c.rows, ahead, nullptr, at),
+                             /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
 /// The loop over k of one register tile: per step one vector (or a few) of
 /// lanes, and one broadcast element for each row.
-void ContractionEmitter::emitTile(Value row, Value lane, Value rowInBlock,
-                                  Value laneInBlock, Range steps) {
+void ContractionEmitter::emitTile(const Tile &tile, Range steps) {
+  auto [row, lane, rowInBlock, laneInBlock, rowInTask] = tile;
   SmallVector<Value> rowIndex;
   for (int64_t i = 0; i < p.tileRows; ++i)
     rowIndex.push_back(clamp(add(row, i), c.numRows, p.tileRows));
@@ -210,6 +274,18 @@ void ContractionEmitter::emitTile(Value row, Value lane, Value rowInBlock,
   };
   auto loadLanes = [&](int64_t v, Value k) {
     int64_t offset = v * p.vectorWidth;
+    if (!p.packLanes && c.lanes.isPanelled()) {
+      Value ahead = min(add(add(steps.begin, k), 64), cst(c.numSteps - 1));
+      memref::PrefetchOp::create(
+          b, c.lanes.memref,
+          indices(c.lanes, nullptr, add(lane, offset), ahead),
+          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+      if (p.vectorWidth > 16)
+        memref::PrefetchOp::create(
+            b, c.lanes.memref,
+            indices(c.lanes, nullptr, add(lane, offset + 16), ahead), false, 3,
+            true);
+    }
     if (!p.packLanes)
       return loadVector(
           c.lanes.memref,
@@ -219,12 +295,14 @@ void ContractionEmitter::emitTile(Value row, Value lane, Value rowInBlock,
     return loadVector(laneSpace, at, p.vectorWidth);
   };
 
-  SmallVector<Value> init = startAcc(row, lane, steps.begin);
+  SmallVector<Value> init = startAcc(tile, steps.begin);
   auto forOp = scf::ForOp::create(b, cst(0), steps.size, cst(1), init);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(forOp.getBody());
     Value k = forOp.getInductionVar();
+    if (p.packAcc)
+      prefetchRows(row, add(steps.begin, k));
     SmallVector<Value> acc(forOp.getRegionIterArgs()), vectors;
     for (int64_t v = 0; v < p.vectorsPerRow; ++v)
       vectors.push_back(loadLanes(v, k));
@@ -238,7 +316,7 @@ void ContractionEmitter::emitTile(Value row, Value lane, Value rowInBlock,
     }
     scf::YieldOp::create(b, acc);
   }
-  storeAcc(forOp.getResults(), row, lane);
+  keepAcc(forOp.getResults(), tile, steps.begin);
 }
 
 //===----------------------------------------------------------------------===//
@@ -256,16 +334,18 @@ void ContractionEmitter::emitTask(Value row, Value lane) {
     loop(row, taskEnd, p.blockRows, [&](Value block) {
       Range rows{block, blockSize(block, p.blockRows, c.numRows)};
       packRows(rows, steps);
-      emitTiles(rows, lanes, steps);
+      emitTiles(row, rows, lanes, steps);
     });
   });
 }
 
 /// The register tiles of one block. Usually the lanes of a tile stay in the
 /// first cache while the rows, fewer bytes per step, come from the second.
-void ContractionEmitter::emitTiles(Range rows, Range lanes, Range steps) {
+void ContractionEmitter::emitTiles(Value taskRow, Range rows, Range lanes,
+                                   Range steps) {
   auto tile = [&](Value i, Value j) {
-    emitTile(add(rows.begin, i), add(lanes.begin, j), i, j, steps);
+    Value row = add(rows.begin, i);
+    emitTile({row, add(lanes.begin, j), i, j, sub(row, taskRow)}, steps);
   };
   if (p.lanesInner)
     loop(rows.size, p.tileRows, [&](Value i) {

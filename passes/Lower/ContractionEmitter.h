@@ -34,6 +34,11 @@ struct Range {
   mlir::Value begin, size;
 };
 
+/// Where a register tile is: in the operands, in their blocks, in its task.
+struct Tile {
+  mlir::Value row, lane, rowInBlock, laneInBlock, rowInTask;
+};
+
 class ContractionEmitter {
 public:
   ContractionEmitter(mlir::OpBuilder &builder, mlir::Location loc,
@@ -106,11 +111,14 @@ private:
   void packRows(Range rows, Range steps);
   void packRowMajor(Range rows, Range steps);
   void packInterleaved(Range rows, Range steps);
-  void emitTiles(Range rows, Range lanes, Range steps);
-  void emitTile(mlir::Value row, mlir::Value lane, mlir::Value rowInBlock,
-                mlir::Value laneInBlock, Range steps);
-  llvm::SmallVector<mlir::Value> startAcc(mlir::Value row, mlir::Value lane,
-                                          mlir::Value step);
+  void emitTiles(mlir::Value taskRow, Range rows, Range lanes, Range steps);
+  void emitTile(const Tile &tile, Range steps);
+  void prefetchRows(mlir::Value row, mlir::Value step);
+  llvm::SmallVector<mlir::Value> firstAcc(mlir::Value row, mlir::Value lane);
+  llvm::SmallVector<mlir::Value> startAcc(const Tile &tile, mlir::Value step);
+  mlir::Value packedAccAt(const Tile &tile, int64_t n);
+  llvm::SmallVector<mlir::Value> loadPackedAcc(const Tile &tile);
+  void keepAcc(mlir::ValueRange acc, const Tile &tile, mlir::Value step);
   llvm::SmallVector<mlir::Value> loadAcc(mlir::Value row, mlir::Value lane);
   void storeAcc(mlir::ValueRange acc, mlir::Value row, mlir::Value lane);
   llvm::SmallVector<mlir::Value> loadAccEdge(mlir::Value row, mlir::Value lane);
@@ -124,7 +132,7 @@ private:
   const ContractionPlan &p;
   const Contraction &c;
   llvm::SmallVector<mlir::Value> batch;
-  mlir::Value rowSpace, laneSpace, edgeSpace;
+  mlir::Value rowSpace, laneSpace, accSpace, edgeSpace;
 };
 
 template <typename Body>

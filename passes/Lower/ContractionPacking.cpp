@@ -45,9 +45,9 @@ void ContractionEmitter::loopStepsByEight(Value size,
 }
 
 void ContractionEmitter::packLanes(Range lanes, Range steps) {
-  if (c.lanes.isContiguousAlong(LaneLoop))
+  if (c.lanes.isContiguousAlong(LaneLoop, p.vectorWidth))
     return packLaneRows(lanes, steps);
-  if (c.lanes.isContiguousAlong(ReductionLoop) && p.tileLanes() % 8 == 0)
+  if (c.lanes.isContiguousAlong(ReductionLoop, 8) && p.tileLanes() % 8 == 0)
     return packLaneColumns(lanes, steps);
   packLaneScalars(lanes, steps);
 }
@@ -202,7 +202,7 @@ void ContractionEmitter::packInterleaved(Range rows, Range steps) {
     return add(mul(tile, p.packedRowStride()), mul(k, p.tileRows));
   };
   Value begin = cst(0);
-  if (c.rows.isContiguousAlong(RowLoop) && width <= c.numRows) {
+  if (c.rows.isContiguousAlong(RowLoop, width) && width <= c.numRows) {
     // Tiles from this row on have no vector inside of the operand.
     int64_t firstScalar = llvm::alignTo(c.numRows - width + 1, p.tileRows);
     Value end = min(rows.size, sub(cst(firstScalar), rows.begin));

@@ -28,14 +28,23 @@ using llvm::divideCeil;
 // Matching
 //===----------------------------------------------------------------------===//
 
-bool ContractionOperand::isContiguousAlong(unsigned loop) const {
+bool ContractionOperand::isContiguousAlong(unsigned loop, int64_t width) const {
   if (loops.empty() || loops.back() != loop)
+    return false;
+  if (llvm::count(loops, loop) > 1 && block % width != 0)
     return false;
   SmallVector<int64_t> strides;
   int64_t offset;
   auto type = cast<MemRefType>(memref.getType());
   return succeeded(type.getStridesAndOffset(strides, offset)) &&
          strides.back() == 1;
+}
+
+bool ContractionOperand::isPanelled() const {
+  for (auto [dim, loop] : llvm::enumerate(loops))
+    if (llvm::is_contained(ArrayRef(loops).drop_front(dim + 1), loop))
+      return loops[dim + 1] != loop;
+  return false;
 }
 
 void Contraction::swapRoles() {
@@ -76,13 +85,30 @@ static bool uses(AffineMap map, unsigned loop) {
   return map.isFunctionOfDim(loop);
 }
 
-/// Numbers the loops of `op` by role; the maps are projected permutations.
+/// Whether `outer` and `inner` index every operand together, `outer` before
+/// `inner`, which has the same extent everywhere: they are one loop by blocks.
+static bool isBlockOf(ArrayRef<AffineMap> maps, unsigned outer,
+                      unsigned inner) {
+  return llvm::all_of(maps, [&](AffineMap map) {
+    auto positionOf = [&](unsigned loop) {
+      return map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
+    };
+    std::optional<unsigned> first = positionOf(outer),
+                            second = positionOf(inner);
+    return first.has_value() == second.has_value() &&
+           (!first || *first < *second);
+  });
+}
+
+/// Numbers the loops of `op` by role; the maps are projected permutations. The
+/// second loop of a role counts within blocks of the first.
 static LogicalResult classifyLoops(ArrayRef<AffineMap> maps,
                                    ArrayRef<int64_t> extents,
                                    Contraction &result,
                                    SmallVectorImpl<unsigned> &roles,
                                    StringRef &reason) {
-  SmallVector<bool> seen(FirstBatch, false);
+  SmallVector<std::optional<unsigned>> seen(FirstBatch);
+  SmallVector<bool> isDivided(FirstBatch, false);
   for (auto [loop, extent] : llvm::enumerate(extents)) {
     bool a = uses(maps[0], loop), b = uses(maps[1], loop);
     bool c = uses(maps[2], loop);
@@ -96,15 +122,17 @@ static LogicalResult classifyLoops(ArrayRef<AffineMap> maps,
       return failure();
     }
     unsigned role = !c ? ReductionLoop : a ? RowLoop : LaneLoop;
-    if (seen[role]) {
+    bool isBlock = seen[role] && isBlockOf(maps, *seen[role], loop);
+    if (seen[role] && (!isBlock || llvm::is_contained(isDivided, true))) {
       reason = "it has more than one m, n or k loop";
       return failure();
     }
-    seen[role] = true;
+    isDivided[role] = isBlock;
+    seen[role] = loop;
     roles.push_back(role);
     (role == RowLoop    ? result.numRows
      : role == LaneLoop ? result.numLanes
-                        : result.numSteps) = extent;
+                        : result.numSteps) *= extent;
   }
   return success();
 }
@@ -146,8 +174,13 @@ FailureOr<Contraction> plait::matchContraction(linalg::LinalgOp op,
   for (auto [operand, map, value] :
        llvm::zip_equal(operands, maps, op->getOperands())) {
     operand->memref = value;
-    for (AffineExpr expr : map.getResults())
-      operand->loops.push_back(roles[cast<AffineDimExpr>(expr).getPosition()]);
+    auto type = cast<MemRefType>(value.getType());
+    for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
+      unsigned role = roles[cast<AffineDimExpr>(expr).getPosition()];
+      if (llvm::is_contained(operand->loops, role))
+        operand->block = type.getDimSize(dim);
+      operand->loops.push_back(role);
+    }
   }
   return result;
 }
@@ -199,12 +232,13 @@ static void chooseTile(ContractionPlan &plan, int64_t width,
 static void chooseBlocks(ContractionPlan &plan,
                          const ContractionTarget &target) {
   const Contraction &c = plan.contraction;
+  constexpr int64_t kPanels = 2;
   int64_t lanes = plan.tileLanes();
   // A few rows use each element of the lane operand too rarely to pay for a
   // copy. Blocks of few steps then read it in place, in long runs.
   bool isStreaming = c.numRows <= 2 * target.registerRows &&
-                     c.lanes.isContiguousAlong(LaneLoop) &&
-                     c.numLanes % lanes == 0;
+                     c.lanes.isContiguousAlong(LaneLoop, plan.vectorWidth) &&
+                     c.numLanes % lanes == 0 && !c.lanes.isPanelled();
   int64_t blockN = target.blockN, blockK = target.blockK;
   // Few lanes: deeper blocks of the same size in bytes access the accumulator
   // less often.
@@ -226,11 +260,22 @@ static void chooseBlocks(ContractionPlan &plan,
   plan.lanesInner = c.numSteps <= fewSteps;
   if (plan.lanesInner)
     blockN *= fewSteps / alignTo(c.numSteps, 16);
-  plan.packLanes = !isStreaming;
-  plan.rowPacking = isStreaming ? RowPacking::None
-                    : c.rows.isContiguousAlong(ReductionLoop)
+  // A panel is what packing would make.
+  bool isPacked = c.lanes.isPanelled() &&
+                  c.lanes.isContiguousAlong(LaneLoop, plan.vectorWidth);
+  plan.packLanes = !isStreaming && !isPacked;
+  plan.rowPacking = isStreaming || c.rows.isPanelled() ||
+                            ((c.acc.isPanelled() || c.lanes.isPanelled()) &&
+                             c.numLanes <= lanes)
+                        ? RowPacking::None
+                    : c.rows.isContiguousAlong(ReductionLoop, 8)
                         ? RowPacking::RowMajor
                         : RowPacking::Interleaved;
+  // Rows from panels along k: one after the other, since a few rows of many
+  // panels are as many places in memory. Sums are loaded often, then.
+  plan.packAcc = c.rows.isPanelled() && !plan.isAccDirect();
+  if (plan.packAcc)
+    blockK = kPanels * c.rows.block;
   plan.blockLanes = balancedBlock(c.numLanes, blockN, lanes);
   plan.blockSteps = balancedBlock(c.numSteps, blockK, 16);
   // With a single tile of lanes a packed row is read only once, too.
@@ -280,9 +325,10 @@ static double estimateCost(const ContractionPlan &plan,
   double tiles = rows / plan.tileRows * (lanes / plan.tileLanes());
   double cost = tiles * c.numSteps * perStep;
   if (plan.packLanes) {
-    double perElement = c.lanes.isContiguousAlong(LaneLoop)        ? 0.15
-                        : c.lanes.isContiguousAlong(ReductionLoop) ? 0.4
-                                                                   : 1.5;
+    double perElement = c.lanes.isContiguousAlong(LaneLoop, plan.vectorWidth)
+                            ? 0.15
+                        : c.lanes.isContiguousAlong(ReductionLoop, 8) ? 0.4
+                                                                      : 1.5;
     cost +=
         lanes * c.numSteps * perElement * divideCeil(c.numRows, plan.taskRows);
   }
@@ -293,8 +339,11 @@ static double estimateCost(const ContractionPlan &plan,
     cost += rows * c.numSteps * perElement *
             divideCeil(c.numLanes, plan.blockLanes);
   }
-  cost += rows * lanes * divideCeil(c.numSteps, plan.blockSteps) *
-          (plan.isAccDirect() ? 0.25 : 2.0);
+  double blocks = divideCeil(c.numSteps, plan.blockSteps);
+  cost += rows * lanes *
+          (plan.isAccDirect() ? 0.25 * blocks
+           : plan.packAcc     ? 0.1 * blocks + 2
+                              : 2 * blocks);
   return cost;
 }
 

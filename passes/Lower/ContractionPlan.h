@@ -27,14 +27,21 @@ enum ContractionLoop : unsigned {
   FirstBatch
 };
 
-/// A memref and, for each of its dimensions, the loop that indexes it.
+/// A memref and, for each of its dimensions, the loop that indexes it. One loop
+/// may index two: the first by blocks of `block` iterations, the second within a
+/// block.
 struct ContractionOperand {
   mlir::Value memref;
   llvm::SmallVector<unsigned> loops;
+  int64_t block = 0;
 
-  /// Whether consecutive iterations of `loop` are neighbours in memory, so that
-  /// a vector of them is one load.
-  bool isContiguousAlong(unsigned loop) const;
+  /// Whether `width` consecutive iterations of `loop`, from a multiple of it on,
+  /// are neighbours in memory, so that a vector of them is one load.
+  bool isContiguousAlong(unsigned loop, int64_t width = 1) const;
+
+  /// Whether another dimension lies between the two of a loop: blocks are
+  /// panels, as of a parameter with a layout of its own.
+  bool isPanelled() const;
 };
 
 /// acc[batch, row, lane] += rows[batch, row, k] * lanes[batch, lane, k], each
@@ -68,6 +75,8 @@ struct ContractionPlan {
   int64_t taskRows;
   RowPacking rowPacking;
   bool packLanes;
+  /// Whether sums are kept in a workspace, tile by tile, until all of k is done.
+  bool packAcc;
   /// Whether the walk over register tiles of a block goes along the lanes
   /// first, i.e. through the accumulator as it lies in memory.
   bool lanesInner;
@@ -78,7 +87,7 @@ struct ContractionPlan {
 
   int64_t tileLanes() const { return vectorWidth * vectorsPerRow; }
   bool isAccDirect() const {
-    return contraction.acc.isContiguousAlong(LaneLoop);
+    return contraction.acc.isContiguousAlong(LaneLoop, vectorWidth);
   }
   /// Distance of two rows in a packed row block. The 16 elements of padding
   /// keep rows of a power-of-two length out of the same cache set.

@@ -123,6 +123,7 @@ static LogicalResult finalizeAbi(FunctionOpInterface step) {
   for (unsigned i = 0, e = step.getNumArguments(); i < e; ++i) {
     step.removeArgAttr(i, TrainDialect::kRoleAttr);
     step.removeArgAttr(i, TrainDialect::kIndexRangeAttr);
+    step.removeArgAttr(i, TrainDialect::kBlockedDimAttr);
     step.removeArgAttr(i,
                        bufferization::BufferizationDialect::kWritableAttrName);
   }

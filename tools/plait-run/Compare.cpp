@@ -170,6 +170,7 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     SessionOptions session;
     session.entry = options.entry;
     session.schedule = name;
+    session.layout = options.layout;
     session.cpu = options.cpu;
     auto made = Session::create(module, session, memory);
     if (failed(made))

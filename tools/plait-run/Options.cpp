@@ -96,6 +96,11 @@ PLAIT_OPT(cl::opt<std::string>, schedule, running, "schedule",
                    "backward (with their gradient; default), forward (with\n"
                    "their first reader in the next step), or auto"),
           cl::value_desc("where"));
+PLAIT_OPT(cl::opt<std::string>, layout, running, "layout", cl::init("auto"),
+          cl::desc("How weights lie in memory during a run: auto (in blocks\n"
+                   "where products of few rows read them; default) or\n"
+                   "row-major. Files are always row-major"),
+          cl::value_desc("name"));
 PLAIT_OPT(cl::opt<std::string>, backend, running, "backend", cl::init("auto"),
           cl::desc("Code generator: llvm, or auto (default), which is llvm"),
           cl::value_desc("name"));
@@ -198,6 +203,7 @@ static RunOptions collect() {
   options.entry = entry;
   options.schedule = schedule;
   options.cpu = cpu;
+  options.layout = layout == "auto" ? Layout::Auto : Layout::RowMajor;
   options.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
   options.inputFiles = inputFiles;
   options.inputSingles = inputSingles;
@@ -311,6 +317,8 @@ static std::string contradiction() {
   if (!parsePolicy(schedule))
     return "unknown --schedule=" + schedule +
            "; expected baseline, backward, forward or auto";
+  if (layout != "auto" && layout != "row-major")
+    return "unknown --layout=" + layout + "; expected auto or row-major";
   if (std::string message = checkCost(); !message.empty())
     return message;
   return checkBackend();

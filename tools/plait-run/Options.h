@@ -13,6 +13,7 @@
 #ifndef PLAIT_TOOLS_RUN_OPTIONS_H
 #define PLAIT_TOOLS_RUN_OPTIONS_H
 
+#include "plait/Driver/Session.h"
 #include "plait/Target/TargetOptions.h"
 
 #include "llvm/ADT/Twine.h"
@@ -36,6 +37,7 @@ enum ExitCode {
 /// What the user asked for; names are those of the options.
 struct RunOptions {
   std::string file, entry, schedule, cpu;
+  Layout layout;
   CostConstants cost; ///< 0: not given
   std::vector<std::string> inputFiles, inputSingles;
   bool randomInputs = false;

@@ -310,6 +310,7 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   sessionOptions.entry = options.entry;
   sessionOptions.schedule = options.schedule;
   sessionOptions.cpu = options.cpu;
+  sessionOptions.layout = options.layout;
   sessionOptions.cost = options.cost;
   sessionOptions.eval = options.eval;
   auto session = Session::create(module, sessionOptions);

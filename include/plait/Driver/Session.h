@@ -24,12 +24,19 @@
 
 namespace plait::run {
 
+/// How parameters lie in memory.
+enum class Layout {
+  RowMajor, ///< as in tensor files
+  Auto      ///< as products read them, where that is faster
+};
+
 struct SessionOptions {
   std::string entry;
   /// A placement, or `auto`.
   std::string schedule = "backward";
   std::string cpu;
-  std::string eval;     ///< a second function to compile, or empty
+  std::string eval; ///< a second function to compile, or empty
+  Layout layout = Layout::Auto;
   unsigned threads = 0; ///< of each call; 0: what OpenMP would take
   /// For `auto`; 0: as of the cpu.
   CostConstants cost = {0, 0, 0, 0};
@@ -38,9 +45,16 @@ struct SessionOptions {
 /// Named tensors, as in tensor files.
 using Tensors = std::map<std::string, runtime::HostTensor>;
 
+/// A buffer, and whether it holds what the generated code expects: a tensor with
+/// a layout of its own is row-major while somebody reads or writes it.
+struct SessionBuffer {
+  runtime::HostTensor tensor;
+  bool isBlocked = false;
+};
+
 /// The buffers of a session, by their names in tensor files, and its arena.
 struct SessionMemory {
-  std::map<std::string, runtime::HostTensor> buffers;
+  std::map<std::string, SessionBuffer> buffers;
   runtime::HostTensor arena;
 };
 
@@ -84,7 +98,8 @@ public:
   runtime::Status evaluate(runtime::DataFeed &feed);
   const StepSignature &evalSignature() const { return evalPlain; }
 
-  /// A buffer by its name in tensor files; null where there is none.
+  /// A buffer by its name in tensor files, row-major until the next step; null
+  /// where there is none.
   runtime::HostTensor *find(llvm::StringRef name);
 
   /// An output of the function with `signature`, as of its last run.
@@ -144,6 +159,10 @@ private:
   void readSizes(mlir::ModuleOp module, llvm::StringRef entry);
 
   /// On the session's own inputs, or on others in their order.
+  /// Brings what a layout is for into it; what is read must be flushed before.
+  void importBlocked();
+  /// Moves the elements of a blocked buffer, with a copy of it beside.
+  void convert(SessionBuffer &buffer, const Slot &slot, bool isImport);
   void call(Function &function);
   void call(Function &function, llvm::ArrayRef<const void *> inputs);
   void invoke(Function &function);
@@ -159,6 +178,8 @@ private:
   /// The functions of the schedule, by suffix: "", "_first", "_flush"; "_check",
   /// and "eval".
   std::map<std::string, Function> functions;
+  /// Carried values with a layout of their own, by their names.
+  std::map<std::string, Slot> blocked;
   std::shared_ptr<SessionMemory> memory;
   std::unique_ptr<Jit> jit;
   const StepSignature *last = nullptr;

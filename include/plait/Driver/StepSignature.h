@@ -34,6 +34,9 @@ struct Slot {
   runtime::Shape shape;
   /// What the values may be, if they are indices.
   std::optional<runtime::IndexRange> indexRange = std::nullopt;
+  /// The dimension that lies in blocks, if `shape` is that of a layout of the
+  /// step's own (train-block-parameters).
+  std::optional<int64_t> blockedDim = std::nullopt;
   /// Of the argument, or of what is returned; of use as long as the context is.
   mlir::LocationAttr loc = {};
 

@@ -31,6 +31,9 @@ struct TargetOptions {
   int64_t panelBytes = 262144; ///< bytes of a gradient panel, to fit L2
   int64_t registerRows = 6;    ///< rows of a GEMM register tile
   int64_t registerCols = 16;   ///< columns of a GEMM register tile
+  /// Whether weights get the layout that their products read, which changes the
+  /// types of a step's arguments (train-block-parameters).
+  bool blockParameters = false;
   CostConstants cost;
 };
 

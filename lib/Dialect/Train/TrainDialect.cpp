@@ -278,6 +278,18 @@ LogicalResult TrainDialect::verifyRegionArgAttribute(Operation *op, unsigned,
            << index << " has 'train.index_range' " << attr.getValue()
            << ", expected array<i64: low, high, others...> with low < high";
   }
+  if (attr.getName() == kBlockedDimAttr) {
+    auto dim = dyn_cast<IntegerAttr>(attr.getValue());
+    auto fn = dyn_cast<FunctionOpInterface>(op);
+    auto type =
+        fn ? dyn_cast<ShapedType>(fn.getArgumentTypes()[index]) : ShapedType();
+    if (dim && dim.getType().isSignlessInteger(64) && dim.getInt() >= 0 &&
+        dim.getInt() <= 1 && type && type.getRank() == 3)
+      return success();
+    return op->emitOpError("argument #")
+           << index << " has 'train.blocked_dim' " << attr.getValue()
+           << ", expected 0 : i64 or 1 : i64 on a tensor of three dimensions";
+  }
   if (attr.getName() != kRoleAttr)
     return success();
   // A string is what importers write (train-roles-from-strings reads it).

@@ -66,6 +66,10 @@ def Train_Dialect : Dialect {
     /// and others that are allowed besides.
     static constexpr ::llvm::StringLiteral kIndexRangeAttr =
         "train.index_range";
+    /// Which dimension of a parameter or state lies in blocks: 0 or 1. Its type
+    /// is then blocks x other dimension x elements of a block.
+    static constexpr ::llvm::StringLiteral kBlockedDimAttr =
+        "train.blocked_dim";
     /// Decision of `train-place` on an update: a PlacementAttr.
     static constexpr ::llvm::StringLiteral kPlacementAttr = "train.placement";
     /// Unit attribute on an update that is placed backward: it moves to its
