@@ -189,6 +189,9 @@ FailureOr<Contraction> plait::matchContraction(linalg::LinalgOp op,
 // Planning
 //===----------------------------------------------------------------------===//
 
+/// Tasks of a parallel product, to balance a few threads.
+static constexpr int64_t kMinTasks = 8;
+
 /// The size of a block of at most about `limit` elements such that all blocks
 /// of `extent` are about equally large, rounded up to `multiple`.
 static int64_t balancedBlock(int64_t extent, int64_t limit, int64_t multiple) {
@@ -265,8 +268,8 @@ static void chooseBlocks(ContractionPlan &plan,
                   c.lanes.isContiguousAlong(LaneLoop, plan.vectorWidth);
   plan.packLanes = !isStreaming && !isPacked;
   plan.rowPacking = isStreaming || c.rows.isPanelled() ||
-                            ((c.acc.isPanelled() || c.lanes.isPanelled()) &&
-                             c.numLanes <= lanes)
+                            c.acc.isPanelled() ||
+                            (c.lanes.isPanelled() && c.numLanes <= lanes)
                         ? RowPacking::None
                     : c.rows.isContiguousAlong(ReductionLoop, 8)
                         ? RowPacking::RowMajor
@@ -276,6 +279,9 @@ static void chooseBlocks(ContractionPlan &plan,
   plan.packAcc = c.rows.isPanelled() && !plan.isAccDirect();
   if (plan.packAcc)
     blockK = kPanels * c.rows.block;
+  // Threads divide panels, as the update does.
+  if (c.acc.isPanelled())
+    blockN = std::min(blockN, std::max(lanes, c.numLanes / kMinTasks));
   plan.blockLanes = balancedBlock(c.numLanes, blockN, lanes);
   plan.blockSteps = balancedBlock(c.numSteps, blockK, 16);
   // With a single tile of lanes a packed row is read only once, too.
@@ -290,7 +296,6 @@ static void chooseBlocks(ContractionPlan &plan,
 /// holds.
 static void chooseGrid(ContractionPlan &plan) {
   const Contraction &c = plan.contraction;
-  constexpr int64_t minTasks = 8;
   // About 10 us of work; below that starting threads costs more than it gives.
   constexpr int64_t minLargeProducts = 1 << 19;
   int64_t products = c.numRows * c.numLanes * c.numSteps;
@@ -301,8 +306,8 @@ static void chooseGrid(ContractionPlan &plan) {
   }
   plan.isLarge = products >= minLargeProducts;
   int64_t blocks = divideCeil(c.numRows, plan.blockRows);
-  int64_t parts = std::min(blocks, (int64_t)divideCeil(minTasks, columns));
-  parts = plan.isLarge ? llvm::PowerOf2Ceil(parts) : 1;
+  int64_t parts = std::min(blocks, (int64_t)divideCeil(kMinTasks, columns));
+  parts = plan.isLarge && !c.acc.isPanelled() ? llvm::PowerOf2Ceil(parts) : 1;
   int64_t taskRows = alignTo(divideCeil(c.numRows, parts), plan.tileRows);
   plan.blockRows = balancedBlock(taskRows, plan.blockRows, plan.tileRows);
   plan.taskRows = divideCeil(taskRows, plan.blockRows) * plan.blockRows;

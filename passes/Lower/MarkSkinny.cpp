@@ -123,11 +123,51 @@ static int64_t countParts(linalg::LinalgOp op, const SkinnyProduct &product) {
   return parts;
 }
 
+/// In how many parts a product is made whose weight lies in blocks along k: each
+/// of some of its panels.
+static int64_t countPanelParts(linalg::LinalgOp op) {
+  constexpr int64_t kFew = 64, kPartElements = 1 << 16, kMaxParts = 32,
+                    kMaxSums = 1 << 18;
+  if (!isContractionCandidate(op) || op.getNumLoops() != 4 ||
+      op.getNumReductionLoops() != 2 || op.hasDynamicShape())
+    return 1;
+  auto kinds = op.getIteratorTypesArray();
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  for (OpOperand *weight : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(weight);
+    if (!map.isProjectedPermutation() || map.getNumResults() != 3)
+      continue;
+    unsigned outer = map.getDimPosition(0), lane = map.getDimPosition(1),
+             inner = map.getDimPosition(2);
+    if (kinds[outer] != utils::IteratorType::reduction ||
+        kinds[inner] != utils::IteratorType::reduction ||
+        lastLoop(op, op.getDpsInitOperand(0)) != lane)
+      continue;
+    int64_t lanes = ranges[lane], steps = ranges[outer] * ranges[inner];
+    int64_t rows = 1;
+    for (auto [loop, extent] : llvm::enumerate(ranges))
+      rows *= map.isFunctionOfDim(loop) ? 1 : extent;
+    if (rows > kFew)
+      return 1;
+    int64_t limit = std::min({steps * lanes / kPartElements, kMaxParts,
+                              steps / (8 * rows), kMaxSums / (rows * lanes)});
+    int64_t parts = 1;
+    while (2 * parts <= limit && ranges[outer] % (2 * parts) == 0)
+      parts *= 2;
+    return parts;
+  }
+  return 1;
+}
+
 namespace {
 struct MarkSkinny : plait::impl::TrainMarkSkinnyBase<MarkSkinny> {
   void runOnOperation() override {
     Builder builder(&getContext());
     getOperation()->walk([&](linalg::LinalgOp op) {
+      if (int64_t parts = countPanelParts(op); parts > 1) {
+        op->setAttr(kSplitAttr, builder.getI64IntegerAttr(parts));
+        return;
+      }
       std::optional<SkinnyProduct> product = matchSkinny(op);
       if (!product)
         return;

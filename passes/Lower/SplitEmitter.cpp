@@ -75,18 +75,27 @@ private:
 ContractionOperand SplitEmitter::slice(const ContractionOperand &operand,
                                        Value step, Value lane, int64_t lanes) {
   SmallVector<OpFoldResult> offsets, sizes, strides;
+  bool isDivided = llvm::count(operand.loops, ReductionLoop) > 1, isInner = false;
   for (unsigned loop : operand.loops) {
     bool isStep = loop == ReductionLoop, isLane = loop == LaneLoop;
+    strides.push_back(b.getIndexAttr(1));
+    if (isStep && isDivided) { // whole blocks
+      Value outer = b.createOrFold<arith::DivUIOp>(step, cst(operand.block));
+      offsets.push_back(isInner ? b.getIndexAttr(0) : getAsOpFoldResult(outer));
+      sizes.push_back(b.getIndexAttr(
+          isInner ? operand.block : c.numSteps / parts / operand.block));
+      isInner = true;
+      continue;
+    }
     offsets.push_back(isStep   ? getAsOpFoldResult(step)
                       : isLane ? getAsOpFoldResult(lane)
                                : b.getIndexAttr(0));
     sizes.push_back(b.getIndexAttr(isStep   ? c.numSteps / parts
                                    : isLane ? lanes
                                             : c.numRows));
-    strides.push_back(b.getIndexAttr(1));
   }
   return {memref::SubViewOp::create(b, operand.memref, offsets, sizes, strides),
-          operand.loops};
+          operand.loops, operand.block};
 }
 
 /// The sums of a part, as an accumulator.
@@ -118,7 +127,7 @@ void SplitEmitter::emitPart(Value part, Value lane, int64_t lanes,
   product.numLanes = lanes;
   product.numSteps = c.numSteps / parts;
   product.init = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
-  if (c.numRows <= kFewRows)
+  if (c.numRows <= kFewRows && !c.lanes.isPanelled())
     emitAxpys(b, b.getLoc(), product, target);
   else
     emitContraction(b, b.getLoc(), planContraction(product, target), target);

@@ -263,11 +263,34 @@ func.func @do_not_lower_accumulator_is_input(%a: memref<8x8xf32>, %c: memref<8x8
 
 // -----
 
+// Two loops that count blocks and their elements are one, wherever the blocks of
+// an operand lie; in another order in one operand they are not.
+
+// CHECK-LABEL: func @lower_blocks_of_k
+// CHECK-NOT:     linalg.generic
+#a = affine_map<(m, n, k, l) -> (m, k, l)>
+#b = affine_map<(m, n, k, l) -> (k, n, l)>
+#c = affine_map<(m, n, k, l) -> (m, n)>
+func.func @lower_blocks_of_k(%a: memref<8x4x4xf32>, %b: memref<4x8x4xf32>,
+                             %c: memref<8x8xf32>) {
+  linalg.generic {indexing_maps = [#a, #b, #c],
+                  iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+      ins(%a, %b : memref<8x4x4xf32>, memref<4x8x4xf32>) outs(%c : memref<8x8xf32>) {
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %p = arith.mulf %x, %y : f32
+    %s = arith.addf %z, %p : f32
+    linalg.yield %s : f32
+  }
+  return
+}
+
+// -----
+
 // CHECK-LABEL: func @do_not_lower_two_reductions
 // CHECK:         linalg.generic
 // REMARK: contraction not lowered: it has more than one m, n or k loop
 #a = affine_map<(m, n, k, l) -> (m, k, l)>
-#b = affine_map<(m, n, k, l) -> (k, l, n)>
+#b = affine_map<(m, n, k, l) -> (l, k, n)>
 #c = affine_map<(m, n, k, l) -> (m, n)>
 func.func @do_not_lower_two_reductions(%a: memref<8x4x4xf32>, %b: memref<4x4x8xf32>,
                                        %c: memref<8x8xf32>) {
