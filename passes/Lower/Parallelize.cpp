@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 
@@ -34,6 +35,77 @@ static int64_t chunkSize(int64_t extent) {
   while (extent % size != 0)
     ++size;
   return size;
+}
+
+/// Whether an index decreases along a loop, as where a filter is turned around.
+/// Upstream's tiling takes the last iteration's for the end of a slice then.
+static bool runsBackward(linalg::LinalgOp op) {
+  return llvm::any_of(op.getIndexingMapsArray(), [](AffineMap map) {
+    bool found = false;
+    map.walkExprs([&](AffineExpr expr) {
+      auto product = dyn_cast<AffineBinaryOpExpr>(expr);
+      auto factor = product ? dyn_cast<AffineConstantExpr>(product.getRHS())
+                            : AffineConstantExpr();
+      found |= factor && product.getKind() == AffineExprKind::Mul &&
+               factor.getValue() < 0;
+    });
+    return found;
+  });
+}
+
+/// The same as tiling, for an op whose maps have `loop` as an index of its own
+/// wherever they have it.
+static LogicalResult divide(RewriterBase &rewriter, linalg::LinalgOp op,
+                            unsigned loop, int64_t size) {
+  AffineExpr dim = rewriter.getAffineDimExpr(loop);
+  for (AffineMap map : op.getIndexingMapsArray())
+    for (AffineExpr expr : map.getResults())
+      if (expr != dim && expr.isFunctionOfDim(loop))
+        return failure();
+  if (op.hasIndexSemantics())
+    return failure();
+  Location loc = op.getLoc();
+  OpFoldResult zero = rewriter.getIndexAttr(0), one = rewriter.getIndexAttr(1),
+               chunk = rewriter.getIndexAttr(size);
+  auto loops = scf::ForallOp::create(
+      rewriter, loc, ArrayRef(zero),
+      ArrayRef<OpFoldResult>(
+          rewriter.getIndexAttr(op.getStaticLoopRanges()[loop])),
+      ArrayRef(chunk), op.getDpsInits(), /*mapping=*/std::nullopt);
+  rewriter.setInsertionPointToStart(loops.getBody());
+  SmallVector<Value> parts, outs(loops.getRegionOutArgs());
+  SmallVector<SmallVector<OpFoldResult>> offsets, sizes, strides;
+  for (OpOperand &operand : op->getOpOperands()) {
+    Value whole = op.isDpsInit(&operand)
+                      ? outs[operand.getOperandNumber() - op.getNumDpsInputs()]
+                      : operand.get();
+    if (!isa<RankedTensorType>(whole.getType())) {
+      parts.push_back(whole);
+      continue;
+    }
+    SmallVector<OpFoldResult> &from = offsets.emplace_back(),
+                              &count = sizes.emplace_back();
+    for (auto [expr, extent] :
+         llvm::zip_equal(op.getMatchingIndexingMap(&operand).getResults(),
+                         cast<RankedTensorType>(whole.getType()).getShape())) {
+      from.push_back(expr == dim ? loops.getInductionVar(0) : zero);
+      count.push_back(expr == dim ? chunk : rewriter.getIndexAttr(extent));
+    }
+    strides.emplace_back(from.size(), one);
+    parts.push_back(tensor::ExtractSliceOp::create(rewriter, loc, whole, from,
+                                                   count, strides.back()));
+  }
+  Operation *part =
+      clone(rewriter, op,
+            TypeRange(ValueRange(parts).take_back(op.getNumDpsInits())), parts);
+  rewriter.setInsertionPointToEnd(loops.getTerminator().getBody());
+  size_t first = offsets.size() - outs.size();
+  for (auto [i, out] : llvm::enumerate(outs))
+    tensor::ParallelInsertSliceOp::create(rewriter, loc, part->getResult(i),
+                                          out, offsets[first + i],
+                                          sizes[first + i], strides[first + i]);
+  rewriter.replaceOp(op, loops);
+  return success();
 }
 
 static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
@@ -56,6 +128,12 @@ static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
   for (auto [loop, kind] : llvm::enumerate(kinds)) {
     if (kind != utils::IteratorType::parallel || ranges[loop] < 2)
       continue;
+    if (runsBackward(op)) {
+      rewriter.setInsertionPoint(op);
+      if (succeeded(divide(rewriter, op, loop, chunkSize(ranges[loop]))))
+        return;
+      continue;
+    }
     SmallVector<int64_t> sizes(ranges.size(), 0);
     sizes[loop] = chunkSize(ranges[loop]);
     scf::SCFTilingOptions options;

@@ -88,3 +88,38 @@ func.func @do_not_split_inside_a_loop(%x: tensor<512x128xf32>, %z: tensor<512x12
   }
   return %r : tensor<512x128xf32>
 }
+
+// A filter that is turned around: upstream's tiling took one of three rows for all
+// that a tile reads. Divided along a loop that is an index of its own.
+
+// CHECK-LABEL: func.func @backward
+// CHECK:         scf.forall (%[[I:.*]]) = (0) to (64) step (2)
+// CHECK:           %[[FROM:.*]] = tensor.extract_slice %{{.*}}[0, %[[I]], 0] [3, 2, 512]
+// CHECK:           %[[TO:.*]] = tensor.extract_slice %{{.*}}[0, 0, %[[I]]] [3, 512, 2]
+// CHECK:           linalg.generic {{.*}} ins(%[[FROM]] : tensor<3x2x512xf32>) outs(%[[TO]] : tensor<3x512x2xf32>)
+// CHECK:             tensor.parallel_insert_slice %{{.*}} into %{{.*}}[0, 0, %[[I]]] [3, 512, 2]
+func.func @backward(%x: tensor<3x64x512xf32>, %z: tensor<3x512x64xf32>) -> tensor<3x512x64xf32> {
+  %0 = linalg.generic {
+      indexing_maps = [affine_map<(i, j, k) -> (2 - i, j, k)>, affine_map<(i, j, k) -> (i, k, j)>],
+      iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x : tensor<3x64x512xf32>) outs(%z : tensor<3x512x64xf32>) {
+  ^bb0(%in: f32, %o: f32):
+    linalg.yield %in : f32
+  } -> tensor<3x512x64xf32>
+  return %0 : tensor<3x512x64xf32>
+}
+
+// No loop is, in both: it stays whole.
+
+// CHECK-LABEL: func.func @do_not_divide_backward
+// CHECK-NOT:     scf.forall
+func.func @do_not_divide_backward(%x: tensor<512x128xf32>, %z: tensor<512x128xf32>) -> tensor<512x128xf32> {
+  %0 = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (511 - i, 127 - j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<512x128xf32>) outs(%z : tensor<512x128xf32>) {
+  ^bb0(%in: f32, %o: f32):
+    linalg.yield %in : f32
+  } -> tensor<512x128xf32>
+  return %0 : tensor<512x128xf32>
+}
