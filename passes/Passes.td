@@ -94,6 +94,21 @@ def TrainRolesFromAliasing : Pass<"train-roles-from-aliasing"> {
   let dependentDialects = ["::plait::train::TrainDialect"];
 }
 
+def TrainOrderFilters : Pass<"train-order-filters"> {
+  let summary = "Copy filters that are turned around once, as products read them";
+  let description = [{
+    A filter that a convolution reads through several copies, or through a gather of
+    each element (the reversed filter of an input's gradient, as PyTorch exports
+    it), becomes one `linalg.generic` that copies, with an indexing map such as
+    `(i, j, y, x) -> (j, i, 2 - y, 2 - x)`. If the output channels are neither the
+    first nor the last dimension behind the groups, so that the filter is no matrix
+    (JAX's gradients), the copy is made with them in front; or last, where they are
+    last in the output.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def TrainFoldTransposes : Pass<"train-fold-transposes"> {
   let summary = "Fold transposes into the maps of products";
   let description = [{

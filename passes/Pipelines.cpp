@@ -39,6 +39,9 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy,
   // Arithmetic on tensors, in the regions of updates as well: only what is linalg
   // has a destination, and can be tiled and fused.
   pm.addPass(createConvertElementwiseToLinalgPass());
+  // Gradients of convolutions, as convolutions without zeros and gathers: before
+  // transposes, some of which are parts of what is turned around here.
+  pm.addPass(createTrainOrderFilters());
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.
   pm.addPass(createTrainFoldTransposes());

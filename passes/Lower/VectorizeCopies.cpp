@@ -44,13 +44,22 @@ static bool isCopy(linalg::GenericOp op) {
              op.getBody()->getArgument(0);
 }
 
-/// Whether `operand` has a vector for consecutive iterations of `loop`.
+/// Whether `map` runs through a row from its end to its begin along `loop`.
+static bool runsBackward(AffineMap map, unsigned loop) {
+  AffineExpr dim = getAffineDimExpr(loop, map.getContext());
+  return isUnitStrideAlong(map.replace(dim, -dim, map.getNumDims(), 0), loop);
+}
+
+/// Whether `operand` has a vector for consecutive iterations of `loop`; one that
+/// is read may have its elements in reverse.
 static bool isRow(linalg::GenericOp op, OpOperand &operand, unsigned loop) {
   auto type = dyn_cast<MemRefType>(operand.get().getType());
   // Vectors of i1 are packed, buffers are not.
   return type && type.getElementType().isIntOrFloat() &&
          type.getElementTypeBitWidth() % 8 == 0 && type.isLastDimUnitStride() &&
-         isUnitStrideAlong(op.getMatchingIndexingMap(&operand), loop);
+         (isUnitStrideAlong(op.getMatchingIndexingMap(&operand), loop) ||
+          (op.isDpsInput(&operand) &&
+           runsBackward(op.getMatchingIndexingMap(&operand), loop)));
 }
 
 /// The loop along the rows of both operands.
@@ -73,14 +82,23 @@ static void copyRow(OpBuilder &b, linalg::GenericOp op, unsigned row,
   Type element = cast<MemRefType>(to->get().getType()).getElementType();
   int64_t extent = op.getStaticLoopRanges()[row];
   SmallVector<Value> at = llvm::to_vector(loops);
+  bool isReverse = runsBackward(op.getMatchingIndexingMap(from), row);
   int64_t width = kLanes;
   for (int64_t done = 0; done < extent; done += width) {
     while (width > extent - done)
       width /= 2;
-    at[row] = arith::ConstantIndexOp::create(b, loc, done);
+    // A vector begins with the element that is lowest in memory.
+    at[row] = arith::ConstantIndexOp::create(
+        b, loc, isReverse ? done + width - 1 : done);
     Value data = vector::LoadOp::create(
         b, loc, VectorType::get(width, element), from->get(),
         subscripts(b, loc, op.getMatchingIndexingMap(from), at));
+    if (isReverse) {
+      data = vector::ShuffleOp::create(
+          b, loc, data, data,
+          llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(width))));
+      at[row] = arith::ConstantIndexOp::create(b, loc, done);
+    }
     vector::StoreOp::create(
         b, loc, data, to->get(),
         subscripts(b, loc, op.getMatchingIndexingMap(to), at));
