@@ -94,6 +94,38 @@ def TrainRolesFromAliasing : Pass<"train-roles-from-aliasing"> {
   let dependentDialects = ["::plait::train::TrainDialect"];
 }
 
+def TrainSkipZeros : Pass<"train-skip-zeros"> {
+  let summary = "Gradients of strided convolutions without the zeros between";
+  let description = [{
+    A convolution of a tensor that is spread among zeros (`tensor.insert_slice` with
+    strides, `tensor.pad`) is split into its phases: pixels that are a stride apart
+    meet the same taps of the filter, and become a convolution of what was spread
+    with those taps. With a stride of 2 and 3x3 taps, four convolutions with 4, 2, 2
+    and 1 taps; a phase without taps keeps its initial value.
+
+    A convolution whose filter is spread reads its input with a dilation instead.
+    And one of which only a part is read (`tensor.extract_slice`) makes that part.
+
+    Sums keep their order; what is left out are products with zero. Depthwise
+    convolutions and those with few channels in a group are left to
+    `train-tile-convolutions`.
+
+    ```mlir
+    // before
+    %s = tensor.insert_slice %dy into %zeros[0, 0, 1, 1] [8, 64, 16, 16] [1, 1, 2, 2]
+    %dx = linalg.conv_2d_nchw_fchw ins(%s, %w) outs(%z : tensor<8x32x32x32xf32>)
+    // after, for one of the phases
+    %taps = tensor.extract_slice %w[0, 0, 1, 1] [32, 64, 1, 1] [1, 1, 2, 2]
+    %part = tensor.extract_slice %z[0, 0, 0, 0] [8, 32, 16, 16] [1, 1, 2, 2]
+    %p = linalg.conv_2d_nchw_fchw ins(%dy, %taps) outs(%part)
+    %dx = tensor.insert_slice %p into %z[0, 0, 0, 0] [8, 32, 16, 16] [1, 1, 2, 2]
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def TrainOrderFilters : Pass<"train-order-filters"> {
   let summary = "Copy filters that are turned around once, as products read them";
   let description = [{

@@ -41,6 +41,7 @@ void plait::buildSchedulePipeline(OpPassManager &pm, StringRef policy,
   pm.addPass(createConvertElementwiseToLinalgPass());
   // Gradients of convolutions, as convolutions without zeros and gathers: before
   // transposes, some of which are parts of what is turned around here.
+  pm.addPass(createTrainSkipZeros());
   pm.addPass(createTrainOrderFilters());
   // Views of parameters are folded before placement: a transpose folded later
   // would move the read of W past its update.

@@ -143,13 +143,13 @@ static LogicalResult plan(Convolution &conv, linalg::LinalgOp op,
   int64_t pixels = 1;
   for (unsigned loop : conv.pixels)
     pixels *= extents[loop];
-  int64_t room = kPlaces;
+  auto output = dyn_cast<MemRefType>(op->getOperand(2).getType());
+  bool hasGaps = output && !output.getLayout().isIdentity();
+  int64_t room = pixels >= kEnough ? std::min(pixels, kPlaces) : kPlaces;
   if (conv.isShared)
     room = total;
-  else if (pixels >= kEnough)
-    room = std::min(pixels, kPlaces);
-  else // an output of its own is on the stack
-    room = std::min(kPlaces, kOutput / extents[conv.channel]);
+  else if (pixels < kEnough || hasGaps) // an output of its own is on the stack
+    room = std::min(room, kOutput / extents[conv.channel]);
   int64_t places = takeInner(conv.places, extents, room, conv.tile);
   int64_t columns = conv.isShared ? kSharedColumns : kColumns;
   int64_t steps = takeInner(conv.steps, extents, columns / places, conv.tile);

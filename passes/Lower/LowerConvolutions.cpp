@@ -193,8 +193,9 @@ static void rewriteTile(RewriterBase &b, linalg::LinalgOp op,
   b.eraseOp(op);
 }
 
-/// Gives a tile of several images, whose channels are not neighbours in memory,
-/// an output of its own that is copied back. Returns the op on it.
+/// Gives a tile whose output is no matrix in memory one of its own that is copied
+/// back: of several images, where channels lie between images and pixels, or of
+/// pixels with gaps between them. Returns the op on it.
 static linalg::LinalgOp gatherOutput(RewriterBase &b, linalg::LinalgOp op,
                                      const Convolution &conv) {
   Location loc = op.getLoc();
@@ -256,9 +257,7 @@ static LogicalResult lowerConvolution(RewriterBase &rewriter,
   FailureOr<Convolution> conv = planConvolution(op, reason);
   if (failed(conv))
     return failure();
-  reason = "its output has gaps";
-  if (!isDense(op->getOperand(2)))
-    return failure();
+  bool hasGaps = !isDense(op->getOperand(2));
   makeFilterDense(rewriter, op);
   using LoopType = scf::SCFTilingOptions::LoopType;
   bool isNested = op->getParentOfType<scf::ForallOp>() ||
@@ -270,7 +269,8 @@ static LogicalResult lowerConvolution(RewriterBase &rewriter,
                         isNested ? LoopType::ForOp : LoopType::ForallOp);
   if (failed(tile))
     return failure();
-  if (failed(splitAt(conv->channel, *loopsOf(tile->getIndexingMapsArray()[2]),
+  if (hasGaps ||
+      failed(splitAt(conv->channel, *loopsOf(tile->getIndexingMapsArray()[2]),
                      conv->tile)))
     tile = gatherOutput(rewriter, *tile, *conv);
   tile = tileLoops(rewriter, *tile, conv->tile, conv->steps, LoopType::ForOp);

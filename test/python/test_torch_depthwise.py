@@ -66,10 +66,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_gradients(case):
+def check_gradients(shape, conv):
     torch.manual_seed(0)
-    shape, conv = CASES[case]
     model = Layer(shape, conv())
     weights = torch.randn_like(model.conv(model.x))
     exported = export_step(
@@ -93,3 +91,8 @@ def test_gradients(case):
         expected = parameter.grad.numpy()
         allowed = 1e-5 * np.abs(expected).max() + np.spacing(np.abs(results[0][name]).max())
         assert np.abs(moved - expected).max() <= allowed, name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients(case):
+    check_gradients(*CASES[case])
