@@ -28,6 +28,10 @@ LAYERS = {
     "5x5, 64 channels": (64, 64, 64, 5, 1, 14),
     "3x3, 32 to 64 channels": (32, 64, 32, 3, 1, 56),
     "3x3, 4 groups of 8": (32, 32, 4, 3, 1, 56),
+    "dense 3x3, 64 channels": (64, 64, 1, 3, 1, 32),
+    "dense 3x3 by 2, 64 to 128 channels": (64, 128, 1, 3, 2, 32),
+    "dense 1x1 by 2, 64 to 128 channels": (64, 128, 1, 1, 2, 32),
+    "dense 3x3, 512 channels": (512, 512, 1, 3, 1, 4),
 }
 FORMS = ("forward", "dX", "dW")
 

@@ -6,6 +6,8 @@
     mlp_b   4096-4096-4096-1000, does not
     enc_c   6 pre-norm encoder layers of width 512, 64 tokens, vocabulary 8192
     vgg11   VGG-11 with batch-norm on 32x32 images
+    resnet  three residual blocks of 64 to 256 channels on 32x32 images, two with
+            a stride
 
 All are float32. Learning rates are tiny: the same few batches are trained on
 again and again, and a loss that saturates makes denormal gradients, which some
@@ -104,11 +106,46 @@ class Vgg11(nn.Module):
         return x, torch.randint(10, (size,), generator=generator)
 
 
+class Residual(nn.Module):
+    """Two convolutions with batch-norm, and a way around them."""
+
+    def __init__(self, channels: int, width: int, stride: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+        self.short = nn.Identity()
+        if stride != 1:
+            project = nn.Conv2d(channels, width, 1, stride, bias=False)
+            self.short = nn.Sequential(project, nn.BatchNorm2d(width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.body(x) + self.short(x))
+
+
+class ResNet(nn.Module):
+    """Images [B, 3, 32, 32] to logits [B, 10]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64))
+        sizes = (64, 64, 1), (64, 128, 2), (128, 256, 2)
+        self.blocks = nn.Sequential(*(Residual(*size) for size in sizes))
+        self.head = nn.Linear(256, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(F.relu(self.stem(x))).mean((2, 3)))
+
+    batch = Vgg11.batch
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "mlp_a": lambda: Perceptron(784, 1024, 1024, 10),
     "mlp_b": lambda: Perceptron(4096, 4096, 4096, 1000),
     "enc_c": Encoder,
     "vgg11": Vgg11,
+    "resnet": ResNet,
 }
 
 OPTIMIZERS = {

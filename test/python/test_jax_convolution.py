@@ -25,7 +25,7 @@ CASES = {
     "one tap": ((2, 12, 11, 8), (1, 1, 8, 12), (2, 2), "VALID", {}),
     "large filter and stride": ((2, 8, 9, 64), (3, 3, 64, 96), (2, 2), "SAME", {}),
     "dilation": ((2, 12, 11, 8), (3, 3, 8, 12), (1, 1), "SAME", {"rhs_dilation": (2, 2)}),
-    "stride and dilation": ((2, 15, 14, 8), (3, 3, 8, 12), (2, 2), "SAME", {"rhs_dilation": (2, 2)}),
+    "both": ((2, 15, 14, 8), (3, 3, 8, 12), (2, 2), "SAME", {"rhs_dilation": (2, 2)}),
     "groups": ((2, 9, 8, 32), (3, 3, 16, 24), (1, 1), "SAME", {"feature_group_count": 2}),
     "depthwise": ((2, 9, 8, 16), (3, 3, 1, 16), (2, 2), "SAME", {"feature_group_count": 16}),
     "channels first": (
