@@ -59,6 +59,30 @@ def test_lenet_with_batch_norm(tmp_path, schedule):
     assert "train.sgd" in step.module_text
 
 
+class Residual(nn.Module):
+    """Two convolutions with batch-norm, the first strided, and a strided way around."""
+
+    def __init__(self, channels, width, groups=1):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1, groups=groups, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+        self.short = nn.Sequential(nn.Conv2d(channels, width, 1, 2, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.short(x))
+
+
+@pytest.mark.parametrize("schedule", ["baseline", "backward", "forward"])
+def test_residual_network(tmp_path, schedule):
+    layers = (
+        nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(),
+        Residual(6, 8), Residual(8, 12, groups=12),
+    )  # fmt: skip
+    check(tmp_path, *layers, data=images(size=(13, 12)), schedule=schedule)
+
+
 CONVOLUTIONS = {
     "strided": lambda: nn.Conv2d(2, 3, (3, 2), stride=(2, 3), padding=(1, 0)),
     "dilated": lambda: nn.Conv2d(2, 3, 3, dilation=(2, 3), padding=3, bias=False),
