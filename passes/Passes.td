@@ -868,12 +868,14 @@ def TrainSerializeLoops : Pass<"train-serialize-loops"> {
   let summary = "Make parallel loops with little work sequential";
   let description = [{
     After bufferization: an `scf.forall` whose structured ops have fewer
-    iterations in total than `min-elements` becomes `scf.for`, because waking
-    the threads would take longer. Counts depend on shapes alone.
+    elements in total than `min-elements` becomes `scf.for`, because waking the
+    threads would take longer. Eight multiply-adds of a product count as one
+    element, as for products that are parallel themselves: what touches a weight
+    is parallel altogether or not at all. Counts depend on shapes alone.
   }];
   let options = [
     Option<"minElements", "min-elements", "int64_t", /*default=*/"131072",
-           "Iterations of structured ops, over the whole loop, from which on a "
+           "Elements of structured ops, over the whole loop, from which on a "
            "loop stays parallel.">
   ];
   let dependentDialects = ["::mlir::scf::SCFDialect"];

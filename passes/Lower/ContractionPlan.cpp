@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ContractionPlan.h"
+#include "Work.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
@@ -296,15 +297,13 @@ static void chooseBlocks(ContractionPlan &plan,
 /// holds.
 static void chooseGrid(ContractionPlan &plan) {
   const Contraction &c = plan.contraction;
-  // About 10 us of work; below that starting threads costs more than it gives.
-  constexpr int64_t minLargeProducts = 1 << 19;
-  int64_t products = c.numRows * c.numLanes * c.numSteps;
+  int64_t batch = 1;
   int64_t columns = divideCeil(c.numLanes, plan.blockLanes);
   for (int64_t extent : c.batch) {
     columns *= extent;
-    products *= extent;
+    batch *= extent;
   }
-  plan.isLarge = products >= minLargeProducts;
+  plan.isLarge = isWorthThreads(c.numRows, c.numLanes, c.numSteps, batch);
   int64_t blocks = divideCeil(c.numRows, plan.blockRows);
   int64_t parts = std::min(blocks, (int64_t)divideCeil(kMinTasks, columns));
   parts = plan.isLarge && !c.acc.isPanelled() ? llvm::PowerOf2Ceil(parts) : 1;

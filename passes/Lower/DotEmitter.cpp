@@ -22,6 +22,7 @@
 
 #include "DotEmitter.h"
 #include "Lanes.h"
+#include "Work.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -246,9 +247,8 @@ void plait::emitDots(OpBuilder &builder, Location loc, Contraction contraction,
                      bool isNested) {
   if (contraction.numLanes > contraction.numRows)
     contraction.swapRoles();
-  // About 10 us of work, as for other products, but of reading.
-  constexpr int64_t kMinElements = 1 << 17;
-  bool isLarge = contraction.numRows * contraction.numSteps >= kMinElements;
+  bool isLarge = isWorthThreads(contraction.numRows, contraction.numLanes,
+                                contraction.numSteps);
   DotEmitter(builder, loc, contraction, target, blockSteps)
       .emit(target.parallel && isLarge && !isNested);
 }

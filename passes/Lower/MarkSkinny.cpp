@@ -15,6 +15,7 @@
 
 #include "DotEmitter.h"
 #include "SplitEmitter.h"
+#include "Work.h"
 
 #include "plait/Passes.h"
 
@@ -111,12 +112,17 @@ static int64_t countParts(linalg::LinalgOp op, const SkinnyProduct &product) {
   // A part is some 10 us of reading. The sums of all parts, which threads
   // exchange, are an eighth of the weight at most, and 1 MiB of the stack.
   constexpr int64_t kPartElements = 1 << 16, kMaxParts = 32, kMaxSums = 1 << 18;
+  // With more rows, fewer elements are worth threads.
+  constexpr int64_t kMinParts = 4;
   if (lastLoop(op, product.weight) != product.lane ||
       lastLoop(op, op.getDpsInitOperand(0)) != product.lane)
     return 1;
-  int64_t limit = std::min({product.steps * product.lanes / kPartElements,
-                            kMaxParts, product.steps / (8 * product.rows),
-                            kMaxSums / (product.rows * product.lanes)});
+  bool isLarge = isWorthThreads(product.rows, product.lanes, product.steps);
+  int64_t wanted = std::max(product.steps * product.lanes / kPartElements,
+                            isLarge ? kMinParts : 1);
+  int64_t limit =
+      std::min({wanted, kMaxParts, product.steps / (8 * product.rows),
+                kMaxSums / (product.rows * product.lanes)});
   int64_t parts = 1;
   while (2 * parts <= limit && product.steps % (2 * parts) == 0)
     parts *= 2;

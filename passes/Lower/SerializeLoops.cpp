@@ -14,6 +14,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ContractionPlan.h"
+#include "Work.h"
+
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -27,10 +30,10 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
-/// Iterations of all structured ops in all iterations of `loop`; nothing where
-/// a count is not known.
+/// Elements of all structured ops in all iterations of `loop`, a few products
+/// for one; nothing where a count is not known.
 static std::optional<int64_t> countElements(scf::ForallOp loop) {
-  int64_t times = 1, elements = 0;
+  int64_t times = 1, elements = 0, products = 0;
   for (auto [low, high, step] :
        llvm::zip(loop.getMixedLowerBound(), loop.getMixedUpperBound(),
                  loop.getMixedStep())) {
@@ -44,7 +47,8 @@ static std::optional<int64_t> countElements(scf::ForallOp loop) {
     if (isa<LoopLikeOpInterface>(op))
       return WalkResult::interrupt();
     auto structured = dyn_cast<linalg::LinalgOp>(op);
-    if (!structured)
+    // A product's fill folds into its lowering.
+    if (!structured || isa<linalg::FillOp>(op))
       return WalkResult::advance();
     int64_t inner = 1;
     for (int64_t range : structured.getStaticLoopRanges()) {
@@ -52,12 +56,15 @@ static std::optional<int64_t> countElements(scf::ForallOp loop) {
         return WalkResult::interrupt();
       inner *= range;
     }
-    elements += inner;
+    if (plait::isContractionCandidate(structured))
+      products += inner;
+    else
+      elements += inner;
     return WalkResult::advance();
   });
   if (result.wasInterrupted())
     return std::nullopt;
-  return times * elements;
+  return times * (elements + products / plait::kProductsPerElement);
 }
 
 namespace {

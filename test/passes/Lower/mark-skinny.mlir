@@ -62,6 +62,20 @@ func.func @split_other_length(%x: tensor<1000xf32>, %w: tensor<1000x4096xf32>, %
   return %r : tensor<4096xf32>
 }
 
+// A weight of 64 Ki elements is worth threads with 8 rows, not with one.
+// CHECK-LABEL: func @split_rows_of_small_weight
+// CHECK:         linalg.matmul {{.*}}plait.split_k = 4 : i64
+// CHECK-LABEL: func @do_not_split_row_of_small_weight
+// CHECK-NOT:     plait.
+func.func @split_rows_of_small_weight(%x: tensor<8x256xf32>, %w: tensor<256x256xf32>, %o: tensor<8x256xf32>) -> tensor<8x256xf32> {
+  %r = linalg.matmul ins(%x, %w : tensor<8x256xf32>, tensor<256x256xf32>) outs(%o : tensor<8x256xf32>) -> tensor<8x256xf32>
+  return %r : tensor<8x256xf32>
+}
+func.func @do_not_split_row_of_small_weight(%x: tensor<1x256xf32>, %w: tensor<256x256xf32>, %o: tensor<1x256xf32>) -> tensor<1x256xf32> {
+  %r = linalg.matmul ins(%x, %w : tensor<1x256xf32>, tensor<256x256xf32>) outs(%o : tensor<1x256xf32>) -> tensor<1x256xf32>
+  return %r : tensor<1x256xf32>
+}
+
 // CHECK-LABEL: func @do_not_split_odd_length
 // CHECK-NOT:     plait.
 func.func @do_not_split_odd_length(%x: tensor<1x1023xf32>, %w: tensor<1023x512xf32>, %o: tensor<1x512xf32>) -> tensor<1x512xf32> {
