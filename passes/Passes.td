@@ -881,6 +881,14 @@ def TrainSerializeLoops : Pass<"train-serialize-loops"> {
   let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
+def TrainOmitBarriers : Pass<"train-omit-barriers"> {
+  let summary = "Wait once at the end of a parallel region";
+  let description = [{
+    After OpenMP conversion: a worksharing loop that is the last op of its
+    parallel region gets `nowait`, for the region's end is a barrier itself.
+  }];
+}
+
 def TrainHoistWorkspaces : Pass<"train-hoist-workspaces"> {
   let summary = "Take stack buffers once per thread";
   let description = [{

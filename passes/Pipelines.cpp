@@ -131,6 +131,7 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   pm.addPass(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());
   pm.addPass(createConvertSCFToOpenMPPass());
+  pm.addPass(plait::createTrainOmitBarriers());
   // Both make the alloca_scope disappear that OpenMP conversion leaves around
   // each body; it does not survive the way to cf.
   pm.addPass(plait::createTrainHoistWorkspaces());
