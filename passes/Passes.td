@@ -564,6 +564,37 @@ def TrainTileConvolutions : Pass<"train-tile-convolutions"> {
   ];
 }
 
+def TrainMarkEpilogues : Pass<"train-mark-epilogues"> {
+  let summary = "Choose the elementwise ops that products do on their sums";
+  let description = [{
+    On tensors: the first elementwise op that reads a product, and those that follow
+    it, such as bias and activation, a residual, or the gradient of an activation,
+    become one op right behind the product, with the mark `plait.epilogue`. Where
+    nothing else reads the product, it works in its place, so that there is no buffer
+    for the sums. `train-lower-contractions` applies it to each tile of sums while
+    that is in registers; `train-parallelize` leaves it alone.
+
+    ```mlir
+    // before
+    %p = linalg.matmul ins(%x, %w) outs(%zero) -> tensor<64x512xf32>
+    %u = linalg.generic ins(%p, %bias) outs(%e0) { + }
+    %y = linalg.generic ins(%u) outs(%e1) { maximum with 0 }
+    // after
+    %p = linalg.matmul ins(%x, %w) outs(%zero) -> tensor<64x512xf32>
+    %y = linalg.generic ins(%bias) outs(%p) attrs = {plait.epilogue} { +, maximum with 0 }
+    ```
+
+    An op whose operands are made later than the product stays where it is, and so do
+    those that read an operand transposed, reduce, write in place (updates), compute
+    with another type than f32, or call a function of the C library; products in
+    parallel loops, which are blocks or panels in cache already, have no epilogues.
+    A view that divides dimensions of the product, between it and the op, is passed
+    by: the op works on the product's dimensions.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def TrainParallelize : Pass<"train-parallelize"> {
   let summary = "Split large elementwise and reduction ops among threads";
   let description = [{
@@ -628,6 +659,18 @@ def TrainFinalizeAbi : Pass<"train-finalize-abi"> {
     parameter, by its name, how many bytes of gradients are stored in full: those
     of the buffers of the parameter's size that its update reads. A step that
     something in its module calls is an error.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def TrainCheckEpilogues : Pass<"train-check-epilogues"> {
+  let summary = "See that elementwise ops can run while their products do";
+  let description = [{
+    On buffers: takes the mark `plait.epilogue` from ops that do not stand right
+    behind a product which `train-lower-contractions` lowers, or whose results may
+    share memory with what that product or the op reads, with a remark that says why.
+    The buffers of the results of the others are allocated before the product, for
+    they are written while it reads its operands.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }
@@ -833,6 +876,12 @@ def TrainLowerContractions : Pass<"train-lower-contractions"> {
     products along k, sums of a vector's width, and then of its elements, whose
     order depends on the length of k and the vector's width only; or in as many
     parts of k as the mark says, each a chain of its own.
+
+    The elementwise op with the mark `plait.epilogue` that stands right behind a
+    product is applied to the sums before they are stored: to vectors of a register
+    tile, or of the sum of all parts, and to dot products while they are in cache. A
+    tile that is not whole does it one element at a time. The bits are those of a
+    loop of its own.
 
     Contractions of another element type, with dynamic extents or with another
     structure are left as they are, with a remark that gives the reason.

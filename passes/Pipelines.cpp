@@ -93,6 +93,8 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(plait::createTrainFinalizeAbi());
   // Before buffers are placed, for it makes some.
   pm.addPass(plait::createTrainLowerConvolutions());
+  // It says how long buffers are alive.
+  pm.addPass(plait::createTrainCheckEpilogues());
   pm.addPass(plait::createTrainPlanArena());
 }
 
@@ -171,6 +173,9 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
   pm.addPass(createTrainFuseClusters(fuse));
   // What it fuses must not be divided alone before.
   pm.addPass(createTrainTileConvolutions());
+  // Before threads divide the loops that products take in, and before buffers.
+  if (target.epilogues)
+    pm.addPass(createTrainMarkEpilogues());
   pm.addPass(createTrainParallelize());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createTrainLocalizeInits());
@@ -235,6 +240,10 @@ struct ToLlvmOptions : ScheduleOptionsBase<ToLlvmOptions> {
       llvm::cl::desc("Lanes of a product's register tile, two vectors: 16 for "
                      "AVX2, 32 for AVX-512."),
       llvm::cl::init(plait::TargetOptions().registerCols)};
+  Option<bool> epilogues{
+      *this, "epilogues",
+      llvm::cl::desc("Apply elementwise ops to the sums of products."),
+      llvm::cl::init(plait::TargetOptions().epilogues)};
 };
 } // namespace
 
@@ -251,6 +260,7 @@ void plait::registerPlaitPipelines() {
         TargetOptions target = options.target();
         target.registerRows = options.registerRows;
         target.registerCols = options.registerCols;
+        target.epilogues = options.epilogues;
         buildSchedulePipeline(pm, options.policy, target);
         buildLoweringPipeline(pm, target);
       });

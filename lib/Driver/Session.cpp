@@ -185,6 +185,7 @@ Session::create(ModuleOp module, const SessionOptions &options,
     return module.emitError(llvm::toString(target.takeError()));
   override(target->cost, options.cost);
   target->blockParameters = options.layout == Layout::Auto;
+  target->epilogues = options.epilogues;
   OwningOpRef<ModuleOp> copy = module.clone();
   auto entry = session->place(*copy, options, *target);
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||

@@ -106,6 +106,7 @@ void plait::mergeLoops(RewriterBase &rewriter, ArrayRef<linalg::LinalgOp> ops,
   for (Value &result : results)
     if (auto *it = llvm::find(made, result); it != made.end())
       result = generic->getResult(it - made.begin());
+  rewriter.replaceAllUsesWith(made, generic->getResults());
   for (linalg::LinalgOp op : llvm::reverse(ops))
     rewriter.eraseOp(op);
 }

@@ -21,7 +21,7 @@ namespace plait {
 /// order in one block with no others that depend on them between, have the same
 /// extents, only parallel loops, and read each other and write by identity
 /// maps. `results` are the values used elsewhere; those that `ops` make are
-/// replaced by those of the new op.
+/// replaced by those of the new op, here and where they are used.
 void mergeLoops(mlir::RewriterBase &rewriter,
                 llvm::ArrayRef<mlir::linalg::LinalgOp> ops,
                 llvm::MutableArrayRef<mlir::Value> results);

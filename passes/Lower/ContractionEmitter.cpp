@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ContractionEmitter.h"
+#include "Epilogue.h"
 #include "Workspace.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -122,16 +123,19 @@ SmallVector<Value> ContractionEmitter::loadAccEdge(Value row, Value lane) {
   });
 }
 
-void ContractionEmitter::storeAccEdge(ValueRange acc, Value row, Value lane) {
+void ContractionEmitter::storeAccEdge(ValueRange acc, Value row, Value lane,
+                                      bool isLast) {
   int64_t lanes = p.tileLanes();
   for (auto [i, value] : llvm::enumerate(acc))
     vector::StoreOp::create(b, value, edgeSpace, cst(i * p.vectorWidth));
   loop(blockSize(row, p.tileRows, c.numRows), 1, [&](Value i) {
     loop(blockSize(lane, lanes, c.numLanes), 1, [&](Value j) {
       Value x = loadScalar(edgeSpace, add(mul(i, lanes), j));
-      memref::StoreOp::create(
-          b, x, c.acc.memref,
-          indices(c.acc, add(row, i), add(lane, j), nullptr));
+      auto at = indices(c.acc, add(row, i), add(lane, j), nullptr);
+      if (isLast && c.epilogue)
+        emitEpilogue(b, c, x, at);
+      else
+        memref::StoreOp::create(b, x, c.acc.memref, at);
     });
   });
 }
@@ -177,20 +181,6 @@ SmallVector<Value> ContractionEmitter::loadPackedAcc(const Tile &tile) {
   return acc;
 }
 
-/// Keeps the sums of a tile after the block that starts at `step`.
-void ContractionEmitter::keepAcc(ValueRange acc, const Tile &tile, Value step) {
-  if (!p.packAcc || c.numSteps <= p.blockSteps)
-    return storeAcc(acc, tile.row, tile.lane);
-  Value isLast = less(cst(c.numSteps - p.blockSteps - 1), step);
-  auto ifOp = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(ifOp.thenBlock());
-  storeAcc(acc, tile.row, tile.lane);
-  b.setInsertionPointToStart(ifOp.elseBlock());
-  for (auto [n, value] : llvm::enumerate(acc))
-    vector::StoreOp::create(b, value, accSpace, packedAccAt(tile, n));
-}
-
 SmallVector<Value> ContractionEmitter::loadAcc(Value row, Value lane) {
   auto direct = [&] {
     return loadTile(c.acc.memref, [&](int64_t i, int64_t j) {
@@ -212,26 +202,50 @@ SmallVector<Value> ContractionEmitter::loadAcc(Value row, Value lane) {
   return ifOp.getResults();
 }
 
-void ContractionEmitter::storeAcc(ValueRange acc, Value row, Value lane) {
-  auto direct = [&] {
-    for (auto [n, value] : llvm::enumerate(acc)) {
-      int64_t i = n / p.vectorsPerRow, v = n % p.vectorsPerRow;
-      vector::StoreOp::create(
-          b, value, c.acc.memref,
-          indices(c.acc, add(row, i), add(lane, v * p.vectorWidth), nullptr));
-    }
-  };
+void ContractionEmitter::storeAccDirect(ValueRange acc, Value row, Value lane,
+                                        bool isLast) {
+  for (auto [n, value] : llvm::enumerate(acc)) {
+    int64_t i = n / p.vectorsPerRow, v = n % p.vectorsPerRow;
+    auto at =
+        indices(c.acc, add(row, i), add(lane, v * p.vectorWidth), nullptr);
+    if (isLast && c.epilogue)
+      emitEpilogue(b, c, value, at);
+    else
+      vector::StoreOp::create(b, value, c.acc.memref, at);
+  }
+}
+
+void ContractionEmitter::storeAcc(ValueRange acc, Value row, Value lane,
+                                  bool isLast) {
   if (!p.isAccDirect())
-    return storeAccEdge(acc, row, lane);
+    return storeAccEdge(acc, row, lane, isLast);
   Value full = isFullTile(row, lane);
   if (!full)
-    return direct();
+    return storeAccDirect(acc, row, lane, isLast);
   auto ifOp = scf::IfOp::create(b, full, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(ifOp.thenBlock());
-  direct();
+  storeAccDirect(acc, row, lane, isLast);
   b.setInsertionPointToStart(ifOp.elseBlock());
-  storeAccEdge(acc, row, lane);
+  storeAccEdge(acc, row, lane, isLast);
+}
+
+/// Keeps the sums of a tile behind the block that starts at `step`.
+void ContractionEmitter::keepAcc(ValueRange acc, const Tile &tile, Value step) {
+  bool isOnly = c.numSteps <= p.blockSteps;
+  if (isOnly || (!c.epilogue && !p.packAcc))
+    return storeAcc(acc, tile.row, tile.lane, /*isLast=*/isOnly);
+  Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, step,
+                                       cst(c.numSteps - p.blockSteps));
+  auto ifOp = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(ifOp.thenBlock());
+  storeAcc(acc, tile.row, tile.lane, /*isLast=*/true);
+  b.setInsertionPointToStart(ifOp.elseBlock());
+  if (!p.packAcc)
+    return storeAcc(acc, tile.row, tile.lane, /*isLast=*/false);
+  for (auto [n, value] : llvm::enumerate(acc))
+    vector::StoreOp::create(b, value, accSpace, packedAccAt(tile, n));
 }
 
 /// Asks for what a tile further down reads of the panel that `step` is in. Each

@@ -120,9 +120,13 @@ private:
   llvm::SmallVector<mlir::Value> loadPackedAcc(const Tile &tile);
   void keepAcc(mlir::ValueRange acc, const Tile &tile, mlir::Value step);
   llvm::SmallVector<mlir::Value> loadAcc(mlir::Value row, mlir::Value lane);
-  void storeAcc(mlir::ValueRange acc, mlir::Value row, mlir::Value lane);
+  void storeAcc(mlir::ValueRange acc, mlir::Value row, mlir::Value lane,
+                bool isLast);
+  void storeAccDirect(mlir::ValueRange acc, mlir::Value row, mlir::Value lane,
+                      bool isLast);
   llvm::SmallVector<mlir::Value> loadAccEdge(mlir::Value row, mlir::Value lane);
-  void storeAccEdge(mlir::ValueRange acc, mlir::Value row, mlir::Value lane);
+  void storeAccEdge(mlir::ValueRange acc, mlir::Value row, mlir::Value lane,
+                    bool isLast);
   llvm::SmallVector<mlir::Value> loadTile(
       mlir::Value memref,
       llvm::function_ref<llvm::SmallVector<mlir::Value>(int64_t, int64_t)> at);

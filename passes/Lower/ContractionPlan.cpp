@@ -81,6 +81,17 @@ bool plait::isContractionCandidate(linalg::LinalgOp op) {
          op.getNumReductionLoops() > 0 && isMultiplyAdd(*op.getBlock());
 }
 
+bool plait::isMatrixProduct(linalg::LinalgOp op) {
+  return isContractionCandidate(op) && op.getNumReductionLoops() == 1 &&
+         op.getNumLoops() <= 3 &&
+         llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+           auto type = dyn_cast<ShapedType>(operand.get().getType());
+           return type && type.hasStaticShape() &&
+                  type.getElementType().isF32() &&
+                  op.getMatchingIndexingMap(&operand).isProjectedPermutation();
+         });
+}
+
 /// Whether loop `loop` indexes a dimension under `map`.
 static bool uses(AffineMap map, unsigned loop) {
   return map.isFunctionOfDim(loop);

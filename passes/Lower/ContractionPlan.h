@@ -54,6 +54,8 @@ struct Contraction {
   /// Where the chains start instead of at the value in memory, if not null: the
   /// f32 scalar that a fill would have stored there.
   mlir::Value init;
+  /// What is applied to the sums before they are stored, if not null.
+  mlir::linalg::GenericOp epilogue;
 
   /// Exchanges the roles of the two operands, i.e. computes the transpose.
   void swapRoles();
@@ -100,6 +102,10 @@ struct ContractionPlan {
 /// Returns true if `op` has the body and loops of a contraction, whether or not
 /// it is one that can be lowered.
 bool isContractionCandidate(mlir::linalg::LinalgOp op);
+
+/// Returns true if `op`, on tensors or buffers, is an f32 contraction of static
+/// shape with one reduction and at most two other loops.
+bool isMatrixProduct(mlir::linalg::LinalgOp op);
 
 /// Returns the contraction that `op` computes, with m as rows and n as lanes,
 /// or sets `reason`.

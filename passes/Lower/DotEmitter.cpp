@@ -21,6 +21,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DotEmitter.h"
+#include "Epilogue.h"
 #include "Lanes.h"
 #include "Work.h"
 
@@ -225,6 +226,11 @@ void DotEmitter::emitRange(Value begin, Value end) {
   loop(begin, tiled, tileRows, [&](Value row) { emitRows(row, tileRows); });
   if (c.numRows % tileRows != 0)
     loop(tiled, end, 1, [&](Value row) { emitRows(row, 1); });
+  if (!c.epilogue)
+    return;
+  // The sums are still in the cache; vectors of those of a tile are short.
+  emitEpilogue(b, c, indices(c.acc, begin, cst(0), nullptr),
+               indices(c.acc, end, cst(c.numLanes), nullptr), width);
 }
 
 void DotEmitter::emit(bool isParallel) {

@@ -16,6 +16,7 @@
 #include "ContractionEmitter.h"
 #include "ContractionPlan.h"
 #include "DotEmitter.h"
+#include "Epilogue.h"
 #include "SplitEmitter.h"
 #include "Workspace.h"
 
@@ -69,6 +70,7 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   linalg::FillOp fill = findInitialFill(op);
   if (fill)
     contraction->init = fill.value();
+  contraction->epilogue = findEpilogue(op);
   rewriter.setInsertionPoint(op);
   bool isNested = isInParallelLoop(op->getBlock());
   auto split = op->getAttrOfType<IntegerAttr>(kSplitAttr);
@@ -82,6 +84,8 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   else
     emitContraction(rewriter, op.getLoc(),
                     planContraction(*contraction, target), target);
+  if (contraction->epilogue)
+    rewriter.eraseOp(contraction->epilogue);
   rewriter.eraseOp(op);
   if (fill)
     rewriter.eraseOp(fill);

@@ -48,20 +48,9 @@ static std::optional<unsigned> lastLoop(linalg::LinalgOp op,
   return cast<AffineDimExpr>(map.getResults().back()).getPosition();
 }
 
-static bool isLowered(linalg::LinalgOp op) {
-  return isContractionCandidate(op) && op.getNumReductionLoops() == 1 &&
-         op.getNumLoops() <= 3 &&
-         llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
-           auto type = dyn_cast<ShapedType>(operand.get().getType());
-           return type && type.hasStaticShape() &&
-                  type.getElementType().isF32() &&
-                  op.getMatchingIndexingMap(&operand).isProjectedPermutation();
-         });
-}
-
 static std::optional<SkinnyProduct> matchSkinny(linalg::LinalgOp op) {
   constexpr int64_t kFew = 64, kMany = 32, kMinSteps = 64;
-  if (!isLowered(op))
+  if (!isMatrixProduct(op))
     return std::nullopt;
   SmallVector<unsigned> reductions;
   op.getReductionDims(reductions);

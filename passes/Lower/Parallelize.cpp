@@ -6,12 +6,13 @@
 //===----------------------------------------------------------------------===//
 //
 // Parallelize: large ops that are not contractions are split among threads by
-// their outermost parallel dimension. Contractions are split where they are
-// lowered, clusters where they are fused.
+// their outermost parallel dimension. Contractions and their epilogues are split where
+// they are lowered, clusters where they are fused.
 //
 //===----------------------------------------------------------------------===//
 
 #include "ConvolutionPlan.h"
+#include "Epilogue.h"
 
 #include "plait/Passes.h"
 
@@ -112,7 +113,7 @@ static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
                         int64_t minElements) {
   if (op->getParentOfType<LoopLikeOpInterface>() ||
       linalg::isaContractionOpInterface(op) || op->getNumResults() == 0 ||
-      plait::becomesProducts(op) ||
+      plait::becomesProducts(op) || op->hasAttr(plait::kEpilogueAttr) ||
       isa<linalg::FillOp>(op)) // a product's fill folds into its lowering
     return;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();

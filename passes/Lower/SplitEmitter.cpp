@@ -21,6 +21,7 @@
 #include "SplitEmitter.h"
 #include "AxpyEmitter.h"
 #include "ContractionEmitter.h"
+#include "Epilogue.h"
 #include "Workspace.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -58,10 +59,11 @@ private:
   void emitPart(Value part, Value lane, int64_t lanes, Value sumPart);
   Value load(const ContractionOperand &operand, Value row, Value lane,
              Value mask);
-  void store(Value sum, Value row, Value lane, Value mask);
+  void store(Value sum, Value row, Value lane, Value mask, bool isLast);
   void eachVector(Value begin, int64_t lanes,
                   function_ref<void(Value, Value)> body);
-  void addSums(Value begin, int64_t lanes, int64_t numSums, bool isFirst);
+  void addSums(Value row, int64_t rows, Value begin, int64_t lanes,
+               int64_t numSums, bool isFirst, bool isLast);
 
   ImplicitLocOpBuilder b;
   const Contraction &c;
@@ -146,10 +148,13 @@ Value SplitEmitter::load(const ContractionOperand &operand, Value row,
                                       zeros);
 }
 
-void SplitEmitter::store(Value sum, Value row, Value lane, Value mask) {
+void SplitEmitter::store(Value sum, Value row, Value lane, Value mask,
+                         bool isLast) {
   SmallVector<Value> at = llvm::map_to_vector(
       c.acc.loops, [&](unsigned loop) { return loop == RowLoop ? row : lane; });
-  if (mask)
+  if (isLast && c.epilogue)
+    emitEpilogue(b, c, sum, at, mask);
+  else if (mask)
     vector::MaskedStoreOp::create(b, c.acc.memref, at, mask, sum);
   else
     vector::StoreOp::create(b, sum, c.acc.memref, at);
@@ -172,14 +177,16 @@ void SplitEmitter::eachVector(Value begin, int64_t lanes,
                                      ValueRange{cst(lanes - whole)}));
 }
 
-/// Adds the first `numSums` sums, in order, to the accumulator. `isFirst`: it
-/// starts at what a fill would have stored there.
-void SplitEmitter::addSums(Value begin, int64_t lanes, int64_t numSums,
-                           bool isFirst) {
-  auto rows = scf::ForOp::create(b, cst(0), cst(c.numRows), cst(1));
+/// Adds the first `numSums` sums, in order, to `rows` rows and `lanes` lanes of
+/// the accumulator. `isFirst`: it starts at what a fill would have stored there.
+/// `isLast`: nothing is missing then.
+void SplitEmitter::addSums(Value firstRow, int64_t rows, Value begin,
+                           int64_t lanes, int64_t numSums, bool isFirst,
+                           bool isLast) {
+  auto loop = scf::ForOp::create(b, firstRow, add(firstRow, cst(rows)), cst(1));
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(rows.getBody());
-  Value row = rows.getInductionVar();
+  b.setInsertionPointToStart(loop.getBody());
+  Value row = loop.getInductionVar();
   SmallVector<ContractionOperand> all;
   for (int64_t i = 0; i < numSums; ++i)
     all.push_back(sumsOf(cst(i), cst(0), c.numLanes));
@@ -189,7 +196,7 @@ void SplitEmitter::addSums(Value begin, int64_t lanes, int64_t numSums,
                     : load(c.acc, row, lane, mask);
     for (ContractionOperand &operand : all)
       sum = arith::AddFOp::create(b, sum, load(operand, row, lane, mask));
-    store(sum, row, lane, mask);
+    store(sum, row, lane, mask, isLast);
   });
 }
 
@@ -212,12 +219,22 @@ void SplitEmitter::emitParallel() {
   });
   // Waking threads for less takes longer.
   constexpr int64_t kMinParallel = 1 << 16;
-  int64_t lanes = c.numLanes / 16;
-  if (parts * c.numRows * c.numLanes < kMinParallel || c.numLanes % 16 != 0)
-    return addSums(cst(0), c.numLanes, parts, /*isFirst=*/true);
-  parallel({c.numLanes}, {lanes}, [&](ValueRange ivs) {
-    addSums(ivs[0], lanes, parts, /*isFirst=*/true);
-  });
+  constexpr int64_t kParts = 16;
+  auto addAll = [&](Value row, int64_t rows, Value lane, int64_t lanes) {
+    addSums(row, rows, lane, lanes, parts, /*isFirst=*/true, /*isLast=*/true);
+  };
+  if (parts * c.numRows * c.numLanes < kMinParallel)
+    return addAll(cst(0), c.numRows, cst(0), c.numLanes);
+  // Whole rows where there are as many: an epilogue reads and writes several.
+  int64_t rows = c.numRows / kParts, lanes = c.numLanes / kParts;
+  if (c.numRows % kParts == 0)
+    parallel({c.numRows}, {rows},
+             [&](ValueRange ivs) { addAll(ivs[0], rows, cst(0), c.numLanes); });
+  else if (c.numLanes % kParts == 0)
+    parallel({c.numLanes}, {lanes},
+             [&](ValueRange ivs) { addAll(cst(0), c.numRows, ivs[0], lanes); });
+  else
+    addAll(cst(0), c.numRows, cst(0), c.numLanes);
 }
 
 /// One part after the other, in the same order, with the sums of one.
@@ -225,13 +242,22 @@ void SplitEmitter::emitSequential() {
   sums = getWorkspace(b, b.getLoc(), "sums", c.numRows * c.numLanes);
   auto emit = [&](Value part, bool isFirst) {
     emitPart(part, cst(0), c.numLanes, cst(0));
-    addSums(cst(0), c.numLanes, 1, isFirst);
+    addSums(cst(0), c.numRows, cst(0), c.numLanes, 1, isFirst,
+            /*isLast=*/false);
   };
   emit(cst(0), /*isFirst=*/true);
   auto loop = scf::ForOp::create(b, cst(1), cst(parts), cst(1));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  emit(loop.getInductionVar(), /*isFirst=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    emit(loop.getInductionVar(), /*isFirst=*/false);
+  }
+  if (!c.epilogue)
+    return;
+  SmallVector<Value> begins(c.acc.loops.size(), cst(0)), ends;
+  for (unsigned loop : c.acc.loops)
+    ends.push_back(cst(loop == RowLoop ? c.numRows : c.numLanes));
+  emitEpilogue(b, c, begins, ends, width);
 }
 
 void plait::emitSplit(OpBuilder &builder, Location loc, Contraction contraction,

@@ -128,6 +128,9 @@ PLAIT_OPT(cl::opt<double>, memoryGbs, running, "memory-gbs", cl::init(0),
           cl::desc("With --schedule=auto: GB/s of one core in memory (default\n"
                    "56)"),
           cl::value_desc("X"));
+PLAIT_OPT(cl::opt<bool>, epilogues, running, "epilogues", cl::init(true),
+          cl::desc("Apply elementwise ops to the sums of products (default\n"
+                   "on); no bit depends on it"));
 PLAIT_OPT(cl::opt<bool>, checkFinite, running, "check-finite", cl::init(true),
           cl::desc("Stop at the first loss that is not finite (default on)"));
 
@@ -205,6 +208,7 @@ static RunOptions collect() {
   options.cpu = cpu;
   options.layout = layout == "auto" ? Layout::Auto : Layout::RowMajor;
   options.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
+  options.epilogues = epilogues;
   options.inputFiles = inputFiles;
   options.inputSingles = inputSingles;
   options.randomInputs = randomInputs;
@@ -249,9 +253,9 @@ static std::string idleOption() {
   for (auto &[option, other] : needs)
     if (given(option) && !given(other))
       return ("--" + option.ArgStr + " needs --" + other.ArgStr).str();
-  cl::Option *notCompared[] = {&saveDir,       &resumeDir,  &resultsFile,
-                               &logFile,       &evalName,   &schedule,
-                               &printSchedule, &checkFinite};
+  cl::Option *notCompared[] = {&saveDir,       &resumeDir,   &resultsFile,
+                               &logFile,       &evalName,    &schedule,
+                               &printSchedule, &checkFinite, &epilogues};
   for (cl::Option *option : notCompared)
     if (compareFlag && given(*option))
       return ("--compare excludes --" + option->ArgStr +

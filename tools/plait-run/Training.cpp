@@ -312,6 +312,7 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   sessionOptions.cpu = options.cpu;
   sessionOptions.layout = options.layout;
   sessionOptions.cost = options.cost;
+  sessionOptions.epilogues = options.epilogues;
   sessionOptions.eval = options.eval;
   auto session = Session::create(module, sessionOptions);
   if (failed(session))

@@ -40,6 +40,8 @@ struct SessionOptions {
   unsigned threads = 0; ///< of each call; 0: what OpenMP would take
   /// For `auto`; 0: as of the cpu.
   CostConstants cost = {0, 0, 0, 0};
+  /// Whether products apply what follows to their sums; no bit depends on it.
+  bool epilogues = true;
 };
 
 /// Named tensors, as in tensor files.

@@ -34,6 +34,7 @@ struct TargetOptions {
   /// Whether weights get the layout that their products read, which changes the
   /// types of a step's arguments (train-block-parameters).
   bool blockParameters = false;
+  bool epilogues = true;       ///< off to compare with separate loops
   CostConstants cost;
 };
 

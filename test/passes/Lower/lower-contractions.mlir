@@ -433,7 +433,8 @@ func.func @split_one_row(%x: memref<1x1024xf32>, %w: memref<1024x512xf32>, %o: m
 // CHECK-LABEL: func @split_many_rows
 // CHECK:         scf.parallel (%{{.*}}) = (%c0) to (%c2) step (%c1)
 // CHECK:           vector.fma
-// CHECK:         scf.parallel {{.*}} to (%c512
+// Sums are added by whole rows.
+// CHECK:         scf.parallel {{.*}} to (%c64
 // CHECK-COUNT-2:   arith.addf {{.*}} : vector<8xf32>
 // CHECK-NOT:     linalg
 func.func @split_many_rows(%x: memref<64x1024xf32>, %w: memref<1024x512xf32>, %o: memref<64x512xf32>) {

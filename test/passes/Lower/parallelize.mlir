@@ -123,3 +123,17 @@ func.func @do_not_divide_backward(%x: tensor<512x128xf32>, %z: tensor<512x128xf3
   } -> tensor<512x128xf32>
   return %0 : tensor<512x128xf32>
 }
+
+// What a product does on its sums is divided with the product.
+
+// CHECK-LABEL: func.func @do_not_split_epilogue
+// CHECK-NOT:     scf.forall
+// CHECK:         return
+func.func @do_not_split_epilogue(%x: tensor<512x128xf32>) -> tensor<512x128xf32> {
+  %0 = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} outs(%x : tensor<512x128xf32>) attrs = {plait.epilogue} {
+  ^bb0(%a: f32):
+    %m = arith.mulf %a, %a : f32
+    linalg.yield %m : f32
+  } -> tensor<512x128xf32>
+  return %0 : tensor<512x128xf32>
+}

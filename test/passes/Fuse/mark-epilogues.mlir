@@ -1,0 +1,280 @@
+// RUN: plait-opt %s -train-mark-epilogues -split-input-file | FileCheck %s
+
+// Bias and ReLU in the place of the sums: there is no other tensor.
+
+// CHECK-LABEL: func.func @bias_relu
+// CHECK-SAME:    (%[[X:.*]]: tensor<128x256xf32>, %[[W:.*]]: tensor<256x512xf32>, %[[B:.*]]: tensor<512xf32>)
+// CHECK:         %[[P:.*]] = linalg.matmul
+// CHECK:         %[[Y:.*]] = linalg.generic
+// CHECK-SAME:      ins(%[[B]] : tensor<512xf32>) outs(%[[P]] : tensor<128x512xf32>) attrs = {plait.epilogue}
+// CHECK:           arith.addf
+// CHECK:           arith.maximumf
+// CHECK-NOT:     linalg.generic
+// CHECK:         return %[[Y]]
+#id = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (j)>
+func.func @bias_relu(%x: tensor<128x256xf32>, %w: tensor<256x512xf32>, %b: tensor<512xf32>) -> tensor<128x512xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x512xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<128x512xf32>) -> tensor<128x512xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<128x256xf32>, tensor<256x512xf32>) outs(%z : tensor<128x512xf32>) -> tensor<128x512xf32>
+  %e1 = tensor.empty() : tensor<128x512xf32>
+  %u = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %b : tensor<128x512xf32>, tensor<512xf32>) outs(%e1 : tensor<128x512xf32>) {
+  ^bb0(%in: f32, %bias: f32, %out: f32):
+    %s = arith.addf %in, %bias : f32
+    linalg.yield %s : f32
+  } -> tensor<128x512xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%u : tensor<128x512xf32>) outs(%e1 : tensor<128x512xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.maximumf %in, %zero : f32
+    linalg.yield %s : f32
+  } -> tensor<128x512xf32>
+  return %y : tensor<128x512xf32>
+}
+
+// -----
+
+// A view divides the rows, and backward wants the sums with the bias, too.
+
+// CHECK-LABEL: func.func @through_view
+// CHECK:         %[[P:.*]] = linalg.matmul
+// CHECK-NOT:     tensor.expand_shape
+// CHECK:         %[[Y:.*]]:2 = linalg.generic
+// CHECK-SAME:      iterator_types = ["parallel", "parallel"]
+// CHECK-SAME:      outs(%[[P]], %{{.*}} : tensor<128x512xf32>, tensor<128x512xf32>) attrs = {plait.epilogue}
+// CHECK:           math.tanh
+// CHECK:           linalg.yield
+// CHECK-NOT:     linalg.generic
+// CHECK-DAG:     tensor.expand_shape %[[Y]]#0
+// CHECK-DAG:     tensor.expand_shape %[[Y]]#1
+#id = affine_map<(i, j, k) -> (i, j, k)>
+#row = affine_map<(i, j, k) -> (k)>
+func.func @through_view(%x: tensor<128x256xf32>, %w: tensor<256x512xf32>, %b: tensor<512xf32>) -> (tensor<2x64x512xf32>, tensor<2x64x512xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x512xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<128x512xf32>) -> tensor<128x512xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<128x256xf32>, tensor<256x512xf32>) outs(%z : tensor<128x512xf32>) -> tensor<128x512xf32>
+  %v = tensor.expand_shape %p [[0, 1], [2]] output_shape [2, 64, 512] : tensor<128x512xf32> into tensor<2x64x512xf32>
+  %e1 = tensor.empty() : tensor<2x64x512xf32>
+  %u = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v, %b : tensor<2x64x512xf32>, tensor<512xf32>) outs(%e1 : tensor<2x64x512xf32>) {
+  ^bb0(%in: f32, %bias: f32, %out: f32):
+    %s = arith.addf %in, %bias : f32
+    linalg.yield %s : f32
+  } -> tensor<2x64x512xf32>
+  %e2 = tensor.empty() : tensor<2x64x512xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%u : tensor<2x64x512xf32>) outs(%e2 : tensor<2x64x512xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %s = math.tanh %in : f32
+    linalg.yield %s : f32
+  } -> tensor<2x64x512xf32>
+  return %u, %y : tensor<2x64x512xf32>, tensor<2x64x512xf32>
+}
+
+// -----
+
+// The gradient of an activation stands behind another product: it moves up.
+
+// CHECK-LABEL: func.func @gradient_moves_up
+// CHECK:         %[[DX:.*]] = linalg.matmul
+// CHECK:         linalg.generic {{.*}} outs(%[[DX]] : {{.*}}) attrs = {plait.epilogue}
+// CHECK:           arith.select
+// CHECK:         linalg.matmul
+#id = affine_map<(i, j) -> (i, j)>
+func.func @gradient_moves_up(%dy: tensor<128x64xf32>, %w: tensor<64x96xf32>, %h: tensor<128x96xf32>, %t: tensor<64x128xf32>) -> (tensor<128x96xf32>, tensor<64x96xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %dx = linalg.matmul ins(%dy, %w : tensor<128x64xf32>, tensor<64x96xf32>) outs(%z : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %e1 = tensor.empty() : tensor<64x96xf32>
+  %z1 = linalg.fill ins(%zero : f32) outs(%e1 : tensor<64x96xf32>) -> tensor<64x96xf32>
+  %dw = linalg.matmul ins(%t, %h : tensor<64x128xf32>, tensor<128x96xf32>) outs(%z1 : tensor<64x96xf32>) -> tensor<64x96xf32>
+  %e2 = tensor.empty() : tensor<128x96xf32>
+  %g = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%h, %dx : tensor<128x96xf32>, tensor<128x96xf32>) outs(%e2 : tensor<128x96xf32>) {
+  ^bb0(%hi: f32, %di: f32, %out: f32):
+    %c = arith.cmpf ole, %hi, %zero : f32
+    %s = arith.select %c, %zero, %di : f32
+    linalg.yield %s : f32
+  } -> tensor<128x96xf32>
+  return %g, %dw : tensor<128x96xf32>, tensor<64x96xf32>
+}
+
+// -----
+
+// What else reads the product keeps it: the epilogue writes elsewhere.
+
+// CHECK-LABEL: func.func @other_reader_behind
+// CHECK:         %[[P:.*]] = linalg.matmul
+// CHECK:         linalg.generic {{.*}} ins(%[[P]] : {{.*}}) outs(%{{.*}}) attrs = {plait.epilogue}
+// CHECK:         linalg.reduce
+#id = affine_map<(i, j) -> (i, j)>
+func.func @other_reader_behind(%x: tensor<128x64xf32>, %w: tensor<64x96xf32>) -> (tensor<128x96xf32>, tensor<128xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<128x64xf32>, tensor<64x96xf32>) outs(%z : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %e1 = tensor.empty() : tensor<128x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%p : tensor<128x96xf32>) outs(%e1 : tensor<128x96xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.mulf %in, %in : f32
+    linalg.yield %s : f32
+  } -> tensor<128x96xf32>
+  %e2 = tensor.empty() : tensor<128xf32>
+  %z2 = linalg.fill ins(%zero : f32) outs(%e2 : tensor<128xf32>) -> tensor<128xf32>
+  %r = linalg.reduce { arith.addf } ins(%p : tensor<128x96xf32>) outs(%z2 : tensor<128xf32>) dimensions = [1]
+  return %y, %r : tensor<128x96xf32>, tensor<128xf32>
+}
+
+// -----
+
+// The first reader needs all of a row.
+
+// CHECK-LABEL: func.func @do_not_fuse_reduction_first
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+#col = affine_map<(i, j) -> (i)>
+func.func @do_not_fuse_reduction_first(%x: tensor<128x64xf32>, %w: tensor<64x96xf32>) -> tensor<128x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<128x64xf32>, tensor<64x96xf32>) outs(%z : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %e2 = tensor.empty() : tensor<128xf32>
+  %z2 = linalg.fill ins(%zero : f32) outs(%e2 : tensor<128xf32>) -> tensor<128xf32>
+  %r = linalg.reduce { arith.addf } ins(%p : tensor<128x96xf32>) outs(%z2 : tensor<128xf32>) dimensions = [1]
+  %e1 = tensor.empty() : tensor<128x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #col, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %r : tensor<128x96xf32>, tensor<128xf32>) outs(%e1 : tensor<128x96xf32>) {
+  ^bb0(%in: f32, %s: f32, %out: f32):
+    %q = arith.divf %in, %s : f32
+    linalg.yield %q : f32
+  } -> tensor<128x96xf32>
+  return %y : tensor<128x96xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @do_not_fuse_transposed
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+#t = affine_map<(i, j) -> (j, i)>
+func.func @do_not_fuse_transposed(%x: tensor<96x64xf32>, %w: tensor<64x96xf32>, %r: tensor<96x96xf32>) -> tensor<96x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %e1 = tensor.empty() : tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #t, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %r : tensor<96x96xf32>, tensor<96x96xf32>) outs(%e1 : tensor<96x96xf32>) {
+  ^bb0(%in: f32, %s: f32, %out: f32):
+    %q = arith.addf %in, %s : f32
+    linalg.yield %q : f32
+  } -> tensor<96x96xf32>
+  return %y : tensor<96x96xf32>
+}
+
+// -----
+
+// Sums and their transpose: all of the product must be there first.
+
+// CHECK-LABEL: func.func @do_not_fuse_own_transpose
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+#t = affine_map<(i, j) -> (j, i)>
+func.func @do_not_fuse_own_transpose(%x: tensor<96x64xf32>, %w: tensor<64x96xf32>) -> tensor<96x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %e1 = tensor.empty() : tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #t, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %p : tensor<96x96xf32>, tensor<96x96xf32>) outs(%e1 : tensor<96x96xf32>) {
+  ^bb0(%in: f32, %s: f32, %out: f32):
+    %q = arith.addf %in, %s : f32
+    linalg.yield %q : f32
+  } -> tensor<96x96xf32>
+  return %y : tensor<96x96xf32>
+}
+
+// -----
+
+// An update in place, which reads the old value.
+
+// CHECK-LABEL: func.func @do_not_fuse_update
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @do_not_fuse_update(%x: tensor<96x64xf32>, %dy: tensor<64x96xf32>, %w: tensor<96x96xf32>) -> tensor<96x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %rate = arith.constant 0.1 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %dw = linalg.matmul ins(%x, %dy : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%dw : tensor<96x96xf32>) outs(%w : tensor<96x96xf32>) {
+  ^bb0(%g: f32, %old: f32):
+    %s = arith.mulf %g, %rate : f32
+    %n = arith.subf %old, %s : f32
+    linalg.yield %n : f32
+  } -> tensor<96x96xf32>
+  return %y : tensor<96x96xf32>
+}
+
+// -----
+
+// A residual that another product makes afterwards; that one takes the sum in.
+
+// CHECK-LABEL: func.func @residual_of_later_product
+// CHECK:         %[[A:.*]] = linalg.matmul
+// CHECK-NOT:     plait.epilogue
+// CHECK:         %[[B:.*]] = linalg.matmul
+// CHECK:         linalg.generic {{.*}} ins(%[[A]] : {{.*}}) outs(%[[B]] : {{.*}}) attrs = {plait.epilogue}
+#id = affine_map<(i, j) -> (i, j)>
+func.func @residual_of_later_product(%x: tensor<96x64xf32>, %w: tensor<64x96xf32>) -> tensor<96x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %a = linalg.matmul ins(%x, %w : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %b = linalg.matmul ins(%x, %w : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %e1 = tensor.empty() : tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%a, %b : tensor<96x96xf32>, tensor<96x96xf32>) outs(%e1 : tensor<96x96xf32>) {
+  ^bb0(%in: f32, %s: f32, %out: f32):
+    %q = arith.addf %in, %s : f32
+    linalg.yield %q : f32
+  } -> tensor<96x96xf32>
+  return %y : tensor<96x96xf32>
+}
+
+// -----
+
+// A function of the C library, and a type that is not f32.
+
+// CHECK-LABEL: func.func @do_not_fuse_library_call
+// CHECK-NOT:     plait.epilogue
+// CHECK-LABEL: func.func @do_not_fuse_mask_of_bits
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @do_not_fuse_library_call(%x: tensor<96x64xf32>, %w: tensor<64x96xf32>) -> tensor<96x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %e1 = tensor.empty() : tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%p : tensor<96x96xf32>) outs(%e1 : tensor<96x96xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %q = math.sin %in : f32
+    linalg.yield %q : f32
+  } -> tensor<96x96xf32>
+  return %y : tensor<96x96xf32>
+}
+func.func @do_not_fuse_mask_of_bits(%x: tensor<96x64xf32>, %w: tensor<64x96xf32>, %m: tensor<96x96xi1>) -> tensor<96x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %p = linalg.matmul ins(%x, %w : tensor<96x64xf32>, tensor<64x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %e1 = tensor.empty() : tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%m, %p : tensor<96x96xi1>, tensor<96x96xf32>) outs(%e1 : tensor<96x96xf32>) {
+  ^bb0(%c: i1, %in: f32, %out: f32):
+    %q = arith.select %c, %in, %zero : f32
+    linalg.yield %q : f32
+  } -> tensor<96x96xf32>
+  return %y : tensor<96x96xf32>
+}
