@@ -585,8 +585,8 @@ def TrainMarkEpilogues : Pass<"train-mark-epilogues"> {
     ```
 
     An op whose operands are made later than the product stays where it is, and so do
-    those that read an operand transposed, reduce, write in place (updates), compute
-    with another type than f32, or call a function of the C library; products in
+    those that read an operand transposed, reduce, write in place (updates), make what
+    a step or loop carries to the next, compute with another type than f32, or call a function of the C library; products in
     parallel loops, which are blocks or panels in cache already, have no epilogues.
     A view that divides dimensions of the product, between it and the op, is passed
     by: the op works on the product's dimensions.

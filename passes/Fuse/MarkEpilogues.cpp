@@ -18,6 +18,7 @@
 #include "MergeLoops.h"
 
 #include "plait/Analysis/Aliases.h"
+#include "plait/Dialect/Train/Train.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -85,6 +86,21 @@ static bool canPrecede(Value value, Chain &chain) {
          });
 }
 
+/// Whether a step, or a loop, carries `value`: its place is the carried buffer,
+/// which the product may read, and sums in another one would be copied there.
+static bool isCarried(Value value) {
+  return llvm::any_of(value.getUses(), [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (isView(user))
+      return isCarried(user->getResult(0));
+    if (!user->hasTrait<OpTrait::IsTerminator>())
+      return false;
+    auto fn = dyn_cast<FunctionOpInterface>(user->getParentOp());
+    return !fn || isa_and_nonnull<train::NextAttr>(
+                      train::getResultRole(fn, use.getOperandNumber()));
+  });
+}
+
 /// Whether `op` can be done on the sums, behind the ops of `chain`. It writes to
 /// a fresh tensor: an update in place is no epilogue.
 static bool canJoin(linalg::GenericOp op, Chain &chain) {
@@ -94,6 +110,8 @@ static bool canJoin(linalg::GenericOp op, Chain &chain) {
   });
   if (!reads || op->getBlock() != chain.product->getBlock() ||
       !op.hasPureTensorSemantics() || !isEpilogueBody(op))
+    return false;
+  if (llvm::any_of(op->getResults(), isCarried))
     return false;
   for (OpOperand &init : op.getDpsInitsMutable())
     if (!init.get().getDefiningOp<tensor::EmptyOp>() ||

@@ -278,3 +278,25 @@ func.func @do_not_fuse_mask_of_bits(%x: tensor<96x64xf32>, %w: tensor<64x96xf32>
   } -> tensor<96x96xf32>
   return %y : tensor<96x96xf32>
 }
+
+// -----
+
+// A state that the product reads: its next value belongs into its buffer, and is
+// computed there when the product is done.
+
+// CHECK-LABEL: func.func @do_not_fuse_carried
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @do_not_fuse_carried(%w: tensor<96x96xf32> {train.role = #train.param<"w">}, %h: tensor<96x96xf32> {train.role = #train.state<"w", "h">}) -> (tensor<96x96xf32> {train.role = #train.next<"w">}, tensor<96x96xf32> {train.role = #train.next<"w", "h">}) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<96x96xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %p = linalg.matmul ins(%h, %w : tensor<96x96xf32>, tensor<96x96xf32>) outs(%z : tensor<96x96xf32>) -> tensor<96x96xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%p : tensor<96x96xf32>) outs(%e : tensor<96x96xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %q = math.tanh %in : f32
+    linalg.yield %q : f32
+  } -> tensor<96x96xf32>
+  return %w, %y : tensor<96x96xf32>, tensor<96x96xf32>
+}
