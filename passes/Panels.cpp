@@ -47,7 +47,8 @@ static int64_t countSteps(linalg::LinalgOp op) {
 int64_t plait::choosePanelBytes(ArrayRef<linalg::LinalgOp> producers,
                                 RankedTensorType type, int64_t panelBytes) {
   constexpr int64_t kFewSteps = 8, kPanels = 32, kLarger = 4;
-  // Each producer has a panel on the stack.
+  // Each producer has a panel on the stack; and of a weight in blocks, nothing
+  // is copied for a panel.
   if (producers.size() != 1 || type.getRank() == 3)
     return panelBytes;
   linalg::LinalgOp product = producers.front();

@@ -274,8 +274,8 @@ def TrainBlockParameters
     ```
 
     For each layout the module gets two functions that convert,
-    `@plait_import_2x128x32_dim0` and `@plait_export_2x128x32_dim0` with `_` for
-    `x`: row-major in, blocked out, and back.
+    `@plait_import_2_128_32_dim0` and `@plait_export_2_128_32_dim0`: row-major in,
+    blocked out, and back.
   }];
   let options = [Option<"block", "block", "int64_t", /*default=*/"32",
                         "Elements of a block: the lanes of a register tile.">];

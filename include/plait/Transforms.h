@@ -27,8 +27,9 @@ namespace plait {
 void raiseUpdates(mlir::FunctionOpInterface step);
 
 /// Gives parameters that products of few rows read a layout of blocks of `block`
-/// lanes, and adds the functions that convert (train-block-parameters).
-void blockParameters(mlir::ModuleOp module, int64_t block);
+/// lanes, and adds the functions that convert (train-block-parameters). Fails,
+/// with a diagnostic, where the module has functions of their names.
+mlir::LogicalResult blockParameters(mlir::ModuleOp module, int64_t block);
 
 /// The name of the function that brings a tensor into the layout `blocked`, with
 /// blocks along dimension `dim`, or, where `isImport` is false, back.

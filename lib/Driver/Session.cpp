@@ -62,6 +62,12 @@ FailureOr<std::string> Session::place(ModuleOp module,
   if (failed(signature))
     return failure();
   plain = *signature;
+  for (const Slot &slot : plain.slots)
+    if (slot.blockedDim)
+      return emitError(slot.loc) << "'" << slot.name
+                                 << "' has 'train.blocked_dim', which the "
+                                    "compiler writes; give the "
+                                    "step with row-major parameters";
   auto keys = readModelKeys(*step, plain);
   if (failed(keys))
     return failure();

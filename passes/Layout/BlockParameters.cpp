@@ -311,42 +311,58 @@ static void report(BlockArgument param, StringRef name, const Twine &text,
     remark::missed(param.getLoc(), opts) << message;
 }
 
-void plait::blockParameters(ModuleOp module, int64_t block) {
+LogicalResult plait::blockParameters(ModuleOp module, int64_t block) {
   llvm::SetVector<StringAttr> seen;
-  for (auto fn : module.getOps<FunctionOpInterface>()) {
-    if (!isTrainingStep(fn) || fn.isExternal())
+  llvm::SmallSetVector<std::pair<Type, int64_t>, 4> converted;
+  SmallVector<BlockArgument> params;
+  for (auto fn : module.getOps<FunctionOpInterface>())
+    if (isTrainingStep(fn) && !fn.isExternal())
+      for (unsigned i = 0, e = fn.getNumArguments(); i < e; ++i)
+        if (isa_and_nonnull<ParamAttr>(getArgRole(fn, i)))
+          params.push_back(fn.getArgument(i));
+  for (BlockArgument param : params) {
+    auto fn = cast<FunctionOpInterface>(param.getOwner()->getParentOp());
+    auto role = cast<ParamAttr>(getArgRole(fn, param.getArgNumber()));
+    if (seen.contains(role.getName()))
       continue;
-    for (unsigned i = 0, e = fn.getNumArguments(); i < e; ++i) {
-      auto role = dyn_cast_or_null<ParamAttr>(getArgRole(fn, i));
-      if (!role || seen.contains(role.getName()))
-        continue;
-      BlockArgument param = fn.getArgument(i);
-      BlockedValues blocked;
-      std::string reason;
-      LogicalResult collected = blocked.collect(module, param, reason);
-      seen.insert(role.getName());
-      seen.insert_range(blocked.params);
-      std::optional<int64_t> dim;
-      if (succeeded(collected))
-        dim = chooseDim(blocked, block, reason);
-      if (!dim) {
-        report(param, role.getName(), "stays row-major: it " + reason, false);
-        continue;
-      }
-      addConversions(module, blocked.type, *dim, block);
-      report(param, role.getName(),
-             "has blocks of " + Twine(block) + " along dimension " +
-                 Twine(*dim),
-             true);
-      Rewrite(blocked, *dim, block).run();
+    BlockedValues blocked;
+    std::string reason;
+    LogicalResult collected = blocked.collect(module, param, reason);
+    seen.insert(role.getName());
+    seen.insert_range(blocked.params);
+    std::optional<int64_t> dim;
+    if (succeeded(collected))
+      dim = chooseDim(blocked, block, reason);
+    if (!dim) {
+      report(param, role.getName(), "stays row-major: it " + reason, false);
+      continue;
     }
+    if (converted.insert({blocked.type, *dim}) &&
+        failed(addConversions(module, blocked.type, *dim, block)))
+      return failure();
+    report(param, role.getName(),
+           "has blocks of " + Twine(block) + " along dimension " + Twine(*dim),
+           true);
+    Rewrite(blocked, *dim, block).run();
   }
+  return success();
 }
 
 namespace {
 struct BlockParameters
     : plait::impl::TrainBlockParametersBase<BlockParameters> {
   using Base::Base;
-  void runOnOperation() override { blockParameters(getOperation(), block); }
+
+  LogicalResult initialize(MLIRContext *context) override {
+    if (block > 1)
+      return success();
+    return emitError(UnknownLoc::get(context))
+           << "train-block-parameters: block must be above 1, not " << block;
+  }
+
+  void runOnOperation() override {
+    if (failed(blockParameters(getOperation(), block)))
+      signalPassFailure();
+  }
 };
 } // namespace

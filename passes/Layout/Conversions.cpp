@@ -42,8 +42,6 @@ static void addConversion(ModuleOp module, RankedTensorType plain, int64_t dim,
                           int64_t block, bool isImport) {
   RankedTensorType blocked = blockedType(plain, dim, block);
   std::string name = conversionName(isImport, blocked.getShape(), dim);
-  if (module.lookupSymbol(name))
-    return;
   OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
   Location loc = module.getLoc();
   RankedTensorType from = isImport ? plain : blocked;
@@ -87,8 +85,16 @@ static void addConversion(ModuleOp module, RankedTensorType plain, int64_t dim,
   func::ReturnOp::create(b, loc, result);
 }
 
-void plait::addConversions(ModuleOp module, RankedTensorType type, int64_t dim,
-                           int64_t block) {
-  for (bool isImport : {true, false})
+LogicalResult plait::addConversions(ModuleOp module, RankedTensorType type,
+                                    int64_t dim, int64_t block) {
+  for (bool isImport : {true, false}) {
+    std::string name =
+        conversionName(isImport, blockedType(type, dim, block).getShape(), dim);
+    if (Operation *other = module.lookupSymbol(name))
+      return other->emitError("has the name of a function that the compiler "
+                              "adds; give it one that does not begin with "
+                              "plait_");
     addConversion(module, type, dim, block, isImport);
+  }
+  return success();
 }

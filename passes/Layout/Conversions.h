@@ -22,10 +22,11 @@ namespace plait {
 mlir::RankedTensorType blockedType(mlir::RankedTensorType type, int64_t dim,
                                    int64_t block);
 
-/// Adds the two functions with the names of conversionName to `module`, unless
-/// it has them.
-void addConversions(mlir::ModuleOp module, mlir::RankedTensorType type,
-                    int64_t dim, int64_t block);
+/// Adds the two functions with the names of conversionName to `module`. Fails,
+/// with a diagnostic, where it has another of that name.
+mlir::LogicalResult addConversions(mlir::ModuleOp module,
+                                   mlir::RankedTensorType type, int64_t dim,
+                                   int64_t block);
 
 } // namespace plait
 

@@ -248,24 +248,34 @@ void ContractionEmitter::keepAcc(ValueRange acc, const Tile &tile, Value step) {
     vector::StoreOp::create(b, value, accSpace, packedAccAt(tile, n));
 }
 
+void ContractionEmitter::prefetch(const ContractionOperand &operand, Value row,
+                                  Value lane, Value step) {
+  memref::PrefetchOp::create(
+      b, operand.memref, indices(operand, row, lane, step), /*isWrite=*/false,
+      /*localityHint=*/3, /*isDataCache=*/true);
+}
+
+/// Asks for the lanes of a panel some steps ahead, line by line.
+void ContractionEmitter::prefetchLanes(Value lane, Value step) {
+  constexpr int64_t kSteps = 64, kLine = 16;
+  Value ahead = min(add(step, kSteps), cst(c.numSteps - 1));
+  for (int64_t v = 0; v < p.vectorWidth; v += kLine)
+    prefetch(c.lanes, nullptr, add(lane, v), ahead);
+}
+
 /// Asks for what a tile further down reads of the panel that `step` is in. Each
-/// step reads a line of each row, so that the processor sees no stream.
+/// step reads a line of each row, which the processor takes for no stream.
 void ContractionEmitter::prefetchRows(Value row, Value step) {
   constexpr int64_t kTiles = 4;
   if (c.numRows < p.tileRows)
     return;
   Value ahead = min(add(row, kTiles * p.tileRows), cst(c.numRows - p.tileRows));
-  // Each step one of as many parts as a panel has steps.
-  int64_t block = c.rows.block;
-  Value part =
-      mul(b.createOrFold<arith::RemUIOp>(step, cst(block)), p.tileRows);
-  Value begin = mul(b.createOrFold<arith::DivUIOp>(step, cst(block)), block);
-  Value at = add(begin, b.createOrFold<arith::RemUIOp>(part, cst(block)));
-  ahead = add(ahead, b.createOrFold<arith::DivUIOp>(part, cst(block)));
-  memref::PrefetchOp::create(b, c.rows.memref,
-                             indices(c.rows, ahead, nullptr, at),
-                             /*isWrite=*/false, /*localityHint=*/3,
-                             /*isDataCache=*/true);
+  // The tile's part of a panel is contiguous: each step asks for as much of it.
+  Value block = cst(c.rows.block);
+  Value at = mul(b.createOrFold<arith::RemUIOp>(step, block), p.tileRows);
+  Value begin = sub(step, b.createOrFold<arith::RemUIOp>(step, block));
+  prefetch(c.rows, add(ahead, b.createOrFold<arith::DivUIOp>(at, block)),
+           nullptr, add(begin, b.createOrFold<arith::RemUIOp>(at, block)));
 }
 
 /// The loop over k of one register tile: per step one vector (or a few) of
@@ -288,18 +298,8 @@ void ContractionEmitter::emitTile(const Tile &tile, Range steps) {
   };
   auto loadLanes = [&](int64_t v, Value k) {
     int64_t offset = v * p.vectorWidth;
-    if (!p.packLanes && c.lanes.isPanelled()) {
-      Value ahead = min(add(add(steps.begin, k), 64), cst(c.numSteps - 1));
-      memref::PrefetchOp::create(
-          b, c.lanes.memref,
-          indices(c.lanes, nullptr, add(lane, offset), ahead),
-          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
-      if (p.vectorWidth > 16)
-        memref::PrefetchOp::create(
-            b, c.lanes.memref,
-            indices(c.lanes, nullptr, add(lane, offset + 16), ahead), false, 3,
-            true);
-    }
+    if (!p.packLanes && c.lanes.isPanelled())
+      prefetchLanes(add(lane, offset), add(steps.begin, k));
     if (!p.packLanes)
       return loadVector(
           c.lanes.memref,

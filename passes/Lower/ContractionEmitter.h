@@ -113,6 +113,9 @@ private:
   void packInterleaved(Range rows, Range steps);
   void emitTiles(mlir::Value taskRow, Range rows, Range lanes, Range steps);
   void emitTile(const Tile &tile, Range steps);
+  void prefetch(const ContractionOperand &operand, mlir::Value row,
+                mlir::Value lane, mlir::Value step);
+  void prefetchLanes(mlir::Value lane, mlir::Value step);
   void prefetchRows(mlir::Value row, mlir::Value step);
   llvm::SmallVector<mlir::Value> firstAcc(mlir::Value row, mlir::Value lane);
   llvm::SmallVector<mlir::Value> startAcc(const Tile &tile, mlir::Value step);

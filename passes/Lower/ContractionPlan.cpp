@@ -279,8 +279,7 @@ static void chooseBlocks(ContractionPlan &plan,
   bool isPacked = c.lanes.isPanelled() &&
                   c.lanes.isContiguousAlong(LaneLoop, plan.vectorWidth);
   plan.packLanes = !isStreaming && !isPacked;
-  plan.rowPacking = isStreaming || c.rows.isPanelled() ||
-                            c.acc.isPanelled() ||
+  plan.rowPacking = isStreaming || c.rows.isPanelled() || c.acc.isPanelled() ||
                             (c.lanes.isPanelled() && c.numLanes <= lanes)
                         ? RowPacking::None
                     : c.rows.isContiguousAlong(ReductionLoop, 8)

@@ -77,7 +77,8 @@ private:
 ContractionOperand SplitEmitter::slice(const ContractionOperand &operand,
                                        Value step, Value lane, int64_t lanes) {
   SmallVector<OpFoldResult> offsets, sizes, strides;
-  bool isDivided = llvm::count(operand.loops, ReductionLoop) > 1, isInner = false;
+  bool isDivided = llvm::count(operand.loops, ReductionLoop) > 1,
+       isInner = false;
   for (unsigned loop : operand.loops) {
     bool isStep = loop == ReductionLoop, isLane = loop == LaneLoop;
     strides.push_back(b.getIndexAttr(1));
