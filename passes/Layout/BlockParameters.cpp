@@ -357,7 +357,8 @@ struct BlockParameters
     if (block > 1)
       return success();
     return emitError(UnknownLoc::get(context))
-           << "train-block-parameters: block must be above 1, not " << block;
+           << "train-block-parameters: block must be above 1, not "
+           << int64_t(block);
   }
 
   void runOnOperation() override {
