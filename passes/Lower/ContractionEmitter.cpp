@@ -298,15 +298,18 @@ void ContractionEmitter::emitTile(const Tile &tile, Range steps) {
   };
   auto loadLanes = [&](int64_t v, Value k) {
     int64_t offset = v * p.vectorWidth;
-    if (!p.packLanes && c.lanes.isPanelled())
-      prefetchLanes(add(lane, offset), add(steps.begin, k));
-    if (!p.packLanes)
-      return loadVector(
-          c.lanes.memref,
-          indices(c.lanes, nullptr, add(lane, offset), add(steps.begin, k)),
-          p.vectorWidth);
-    Value at = add(add(laneBase, mul(k, p.tileLanes())), offset);
-    return loadVector(laneSpace, at, p.vectorWidth);
+    if (p.packLanes) {
+      Value at = add(add(laneBase, mul(k, p.tileLanes())), offset);
+      return loadVector(laneSpace, at, p.vectorWidth);
+    }
+    // A tile may reach behind the last panel: that is read again, for nothing.
+    Value at = add(lane, offset), step = add(steps.begin, k);
+    if (c.numLanes % p.tileLanes())
+      at = min(at, cst(c.numLanes - p.vectorWidth));
+    if (c.lanes.isPanelled())
+      prefetchLanes(at, step);
+    return loadVector(c.lanes.memref, indices(c.lanes, nullptr, at, step),
+                      p.vectorWidth);
   };
 
   SmallVector<Value> init = startAcc(tile, steps.begin);
