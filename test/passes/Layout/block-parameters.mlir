@@ -178,3 +178,44 @@ func.func @row_major(%normed: tensor<128x160xf32> {train.role = #train.param<"no
       : tensor<f32>, tensor<16x128xf32>, tensor<16x128xf32>, tensor<128x160xf32>, tensor<16x130xf32>,
         tensor<1024x128xf32>, tensor<160x160xf32>, tensor<16x128xf32>
 }
+
+// -----
+
+// REMARK: parameter "sliced" stays row-major: it is read or made by 'tensor.extract_slice'
+// REMARK: parameter "batched" stays row-major: it is read or made by a product of other loops than m, n and k
+// REMARK: parameter "replaced" stays row-major: it is replaced by something that has no update
+// REMARK: parameter "differs" stays row-major: it has another shape in another function
+
+// CHECK-LABEL: func.func @row_major_too
+// CHECK-NOT:     train.blocked_dim
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+func.func @row_major_too(%sliced: tensor<128x160xf32> {train.role = #train.param<"sliced">},
+                         %batched: tensor<128x160xf32> {train.role = #train.param<"batched">},
+                         %replaced: tensor<128x160xf32> {train.role = #train.param<"replaced">},
+                         %differs: tensor<128x160xf32> {train.role = #train.param<"differs">},
+                         %x: tensor<16x160xf32>, %x3: tensor<2x16x160xf32>, %z: tensor<16x128xf32>,
+                         %z3: tensor<2x16x128xf32>, %next: tensor<128x160xf32>)
+    -> (tensor<1x160xf32>, tensor<2x16x128xf32>, tensor<16x128xf32>, tensor<16x128xf32>,
+        tensor<128x160xf32> {train.role = #train.next<"replaced">}) attributes {train.step} {
+  %row = tensor.extract_slice %sliced[3, 0] [1, 160] [1, 1] : tensor<128x160xf32> to tensor<1x160xf32>
+  %y3 = linalg.generic {indexing_maps = [affine_map<(b, m, n, k) -> (b, m, k)>, affine_map<(b, m, n, k) -> (n, k)>,
+                                         affine_map<(b, m, n, k) -> (b, m, n)>],
+                        iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%x3, %batched : tensor<2x16x160xf32>, tensor<128x160xf32>) outs(%z3 : tensor<2x16x128xf32>) {
+    ^bb0(%a: f32, %b: f32, %o: f32):
+      %p = arith.mulf %a, %b : f32
+      %s = arith.addf %o, %p : f32
+      linalg.yield %s : f32
+  } -> tensor<2x16x128xf32>
+  %y0 = linalg.matmul indexing_maps = [#mk, #nk, #mn]
+      ins(%x, %replaced : tensor<16x160xf32>, tensor<128x160xf32>) outs(%z : tensor<16x128xf32>) -> tensor<16x128xf32>
+  %y1 = linalg.matmul indexing_maps = [#mk, #nk, #mn]
+      ins(%x, %differs : tensor<16x160xf32>, tensor<128x160xf32>) outs(%z : tensor<16x128xf32>) -> tensor<16x128xf32>
+  return %row, %y3, %y0, %y1, %next : tensor<1x160xf32>, tensor<2x16x128xf32>, tensor<16x128xf32>, tensor<16x128xf32>, tensor<128x160xf32>
+}
+func.func @judge_other(%differs: tensor<64x160xf32> {train.role = #train.param<"differs">}) -> tensor<64x160xf32> attributes {train.step} {
+  return %differs : tensor<64x160xf32>
+}
