@@ -95,12 +95,26 @@ static int64_t dotBlock(const SkinnyProduct &product) {
   return product.rows <= kOneTile ? product.steps : kBlockSteps;
 }
 
+/// A part is some 10 us of reading.
+static constexpr int64_t kPartElements = 1 << 16;
+
+/// A power of two of parts, at most `wanted`, that divides `units` of k. The sums
+/// of all parts, which threads exchange, are an eighth of the weight at most, and
+/// 1 MiB of the stack.
+static int64_t choosePartCount(int64_t rows, int64_t lanes, int64_t steps,
+                               int64_t wanted, int64_t units) {
+  constexpr int64_t kMaxParts = 32, kMaxSums = 1 << 18;
+  int64_t limit = std::min(
+      {wanted, kMaxParts, steps / (8 * rows), kMaxSums / (rows * lanes)});
+  int64_t parts = 1;
+  while (2 * parts <= limit && units % (2 * parts) == 0)
+    parts *= 2;
+  return parts;
+}
+
 /// In how many parts k is divided; 1 where the weight does not lie along the
 /// lanes, or is too small to share.
 static int64_t countParts(linalg::LinalgOp op, const SkinnyProduct &product) {
-  // A part is some 10 us of reading. The sums of all parts, which threads
-  // exchange, are an eighth of the weight at most, and 1 MiB of the stack.
-  constexpr int64_t kPartElements = 1 << 16, kMaxParts = 32, kMaxSums = 1 << 18;
   // With more rows, fewer elements are worth threads.
   constexpr int64_t kMinParts = 4;
   if (lastLoop(op, product.weight) != product.lane ||
@@ -109,20 +123,14 @@ static int64_t countParts(linalg::LinalgOp op, const SkinnyProduct &product) {
   bool isLarge = isWorthThreads(product.rows, product.lanes, product.steps);
   int64_t wanted = std::max(product.steps * product.lanes / kPartElements,
                             isLarge ? kMinParts : 1);
-  int64_t limit =
-      std::min({wanted, kMaxParts, product.steps / (8 * product.rows),
-                kMaxSums / (product.rows * product.lanes)});
-  int64_t parts = 1;
-  while (2 * parts <= limit && product.steps % (2 * parts) == 0)
-    parts *= 2;
-  return parts;
+  return choosePartCount(product.rows, product.lanes, product.steps, wanted,
+                         product.steps);
 }
 
 /// In how many parts a product is made whose weight lies in blocks along k: each
 /// of some of its panels.
 static int64_t countPanelParts(linalg::LinalgOp op) {
-  constexpr int64_t kFew = 64, kPartElements = 1 << 16, kMaxParts = 32,
-                    kMaxSums = 1 << 18;
+  constexpr int64_t kFew = 64;
   if (!isContractionCandidate(op) || op.getNumLoops() != 4 ||
       op.getNumReductionLoops() != 2 || op.hasDynamicShape())
     return 1;
@@ -144,12 +152,8 @@ static int64_t countPanelParts(linalg::LinalgOp op) {
       rows *= map.isFunctionOfDim(loop) ? 1 : extent;
     if (rows > kFew)
       return 1;
-    int64_t limit = std::min({steps * lanes / kPartElements, kMaxParts,
-                              steps / (8 * rows), kMaxSums / (rows * lanes)});
-    int64_t parts = 1;
-    while (2 * parts <= limit && ranges[outer] % (2 * parts) == 0)
-      parts *= 2;
-    return parts;
+    return choosePartCount(rows, lanes, steps, steps * lanes / kPartElements,
+                           ranges[outer]);
   }
   return 1;
 }
