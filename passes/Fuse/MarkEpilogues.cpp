@@ -38,16 +38,16 @@ namespace plait {
 } // namespace plait
 
 namespace {
-/// A product, the view of its result that is read, if any, and elementwise ops:
-/// the first reads the product, each other one some of those before.
+/// A product, its sums, where it makes them in blocks with these as one dimension,
+/// the view of them that is read, if any, and elementwise ops: the first reads the
+/// sums, each other one some of those before.
 struct Chain {
   linalg::LinalgOp product;
+  Value sums;
   tensor::ExpandShapeOp view;
   SmallVector<linalg::GenericOp> ops;
 
-  Value read() {
-    return view ? view.getResult() : Value(product->getResult(0));
-  }
+  Value read() { return view ? view.getResult() : sums; }
   bool makes(Value value) {
     return value == read() ||
            llvm::is_contained(ops, value.getDefiningOp<linalg::GenericOp>());
@@ -136,18 +136,28 @@ static unsigned countStreams(Chain &chain) {
   return streams.size();
 }
 
+/// What alone reads `value`, in the same block; null if there is more.
+static Operation *onlyReader(Value value) {
+  Operation *reader = value.hasOneUse() ? *value.user_begin() : nullptr;
+  return reader && reader->getBlock() == value.getParentBlock() ? reader
+                                                                : nullptr;
+}
+
 /// The ops that the sums of `product` go through; none if the first that reads
 /// them is no epilogue.
 static Chain findChain(linalg::LinalgOp product) {
   // With more tensors than this, rows of all of them are not in the first cache
   // with the product's own operands.
   constexpr unsigned kMaxStreams = 6;
-  Chain chain{product, nullptr, {}};
-  OpResult sums = product->getResult(0);
-  if (sums.hasOneUse())
-    chain.view = dyn_cast<tensor::ExpandShapeOp>(*sums.user_begin());
-  if (chain.view && chain.view->getBlock() != product->getBlock())
-    return chain;
+  Chain chain{product, product->getResult(0), nullptr, {}};
+  Operation *reader = onlyReader(chain.sums);
+  if (auto collapse = dyn_cast_or_null<tensor::CollapseShapeOp>(reader);
+      collapse &&
+      collapse.getReassociationIndices() == blocksOfResult(product)) {
+    chain.sums = collapse.getResult();
+    reader = onlyReader(chain.sums);
+  }
+  chain.view = dyn_cast_or_null<tensor::ExpandShapeOp>(reader);
   Operation *first = nullptr;
   for (Operation *user : chain.read().getUsers())
     if (user->getBlock() != product->getBlock())
@@ -279,11 +289,10 @@ static void rewrite(RewriterBase &rewriter, Chain &chain) {
   linalg::GenericOp merged = merge(rewriter, ops);
   if (!merged)
     return;
-  Value sums = chain.product->getResult(0);
   if (chain.view && chain.view->use_empty())
     rewriter.eraseOp(chain.view);
-  if (sums.hasOneUse())
-    merged = reuseSums(rewriter, merged, sums);
+  if (chain.sums.hasOneUse())
+    merged = reuseSums(rewriter, merged, chain.sums);
   merged->setAttr(kEpilogueAttr, rewriter.getUnitAttr());
 }
 
@@ -292,8 +301,8 @@ struct MarkEpilogues : plait::impl::TrainMarkEpiloguesBase<MarkEpilogues> {
   void runOnOperation() override {
     SmallVector<linalg::LinalgOp> products;
     getOperation()->walk([&](linalg::LinalgOp op) {
-      if (isMatrixProduct(op) && op.hasPureTensorSemantics() &&
-          !isInParallelLoop(op->getBlock()))
+      if ((isMatrixProduct(op) || blocksOfResult(op)) &&
+          op.hasPureTensorSemantics() && !isInParallelLoop(op->getBlock()))
         products.push_back(op);
     });
     IRRewriter rewriter(&getContext());

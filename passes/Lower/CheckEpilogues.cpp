@@ -74,14 +74,11 @@ static StringRef reasonAgainst(linalg::GenericOp op, Operation *before) {
   StringRef reason;
   if (!product || failed(matchContraction(product, reason)))
     return "no product that is lowered to tiles stands right before it";
-  Value sums = product.getDpsInits()[0];
   if (!isEpilogueBody(op) ||
       !llvm::all_of(op->getOperands(), isContiguousInRows))
     return "an operand is not contiguous along rows";
-  if (!llvm::any_of(op->getOpOperands(), [&](OpOperand &operand) {
-        return operand.get() == sums &&
-               op.getMatchingIndexingMap(&operand).isIdentity();
-      }))
+  Value sums = findSums(op, product);
+  if (!sums)
     return "it does not read the product element by element";
   for (OpOperand &operand : op->getOpOperands()) {
     Value value = operand.get();

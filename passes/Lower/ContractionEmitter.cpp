@@ -132,7 +132,7 @@ void ContractionEmitter::storeAccEdge(ValueRange acc, Value row, Value lane,
     loop(blockSize(lane, lanes, c.numLanes), 1, [&](Value j) {
       Value x = loadScalar(edgeSpace, add(mul(i, lanes), j));
       auto at = indices(c.acc, add(row, i), add(lane, j), nullptr);
-      if (isLast && c.epilogue)
+      if (isLast && c.epilogue && p.isAccDirect())
         emitEpilogue(b, c, x, at);
       else
         memref::StoreOp::create(b, x, c.acc.memref, at);
@@ -354,6 +354,22 @@ void ContractionEmitter::emitTask(Value row, Value lane) {
       emitTiles(row, rows, lanes, steps);
     });
   });
+  if (c.epilogue && !p.isAccDirect())
+    emitTaskEpilogue({row, sub(taskEnd, row)}, lanes);
+}
+
+/// The epilogue of a task whose tiles lie across the rows of the accumulator, and
+/// are stored element by element: in vectors, while the sums are in the cache.
+void ContractionEmitter::emitTaskEpilogue(Range rows, Range lanes) {
+  SmallVector<Value> begins, ends;
+  for (unsigned loop : c.acc.loops) {
+    Range range = loop == RowLoop    ? rows
+                  : loop == LaneLoop ? lanes
+                                     : Range{batch[loop - FirstBatch], cst(1)};
+    begins.push_back(range.begin);
+    ends.push_back(add(range.begin, range.size));
+  }
+  emitEpilogue(b, c, begins, ends, p.vectorWidth);
 }
 
 /// The register tiles of one block. Usually the lanes of a tile stay in the

@@ -104,6 +104,7 @@ private:
   // The parts of the loop nest, from the outside to the inside.
   void emitGrid(bool isParallel);
   void emitTask(mlir::Value row, mlir::Value lane);
+  void emitTaskEpilogue(Range rows, Range lanes);
   void packLanes(Range lanes, Range steps);
   void packLaneRows(Range lanes, Range steps);
   void packLaneColumns(Range lanes, Range steps);

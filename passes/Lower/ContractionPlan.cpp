@@ -48,6 +48,14 @@ bool ContractionOperand::isPanelled() const {
   return false;
 }
 
+void Contraction::collapseAcc(Value view) {
+  if (acc.memref == view)
+    return;
+  acc.memref = view;
+  acc.loops.erase(llvm::unique(acc.loops), acc.loops.end());
+  acc.block = 0;
+}
+
 void Contraction::swapRoles() {
   std::swap(rows, lanes);
   std::swap(numRows, numLanes);
@@ -81,15 +89,21 @@ bool plait::isContractionCandidate(linalg::LinalgOp op) {
          op.getNumReductionLoops() > 0 && isMultiplyAdd(*op.getBlock());
 }
 
-bool plait::isMatrixProduct(linalg::LinalgOp op) {
-  return isContractionCandidate(op) && op.getNumReductionLoops() == 1 &&
-         op.getNumLoops() <= 3 &&
+/// A contraction of f32 matrices of static shape, whose elements are those of a
+/// product's.
+static bool isStaticProduct(linalg::LinalgOp op) {
+  return isContractionCandidate(op) &&
          llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
            auto type = dyn_cast<ShapedType>(operand.get().getType());
            return type && type.hasStaticShape() &&
                   type.getElementType().isF32() &&
                   op.getMatchingIndexingMap(&operand).isProjectedPermutation();
          });
+}
+
+bool plait::isMatrixProduct(linalg::LinalgOp op) {
+  return isStaticProduct(op) && op.getNumReductionLoops() == 1 &&
+         op.getNumLoops() <= 3;
 }
 
 /// Whether loop `loop` indexes a dimension under `map`.
@@ -147,6 +161,33 @@ static LogicalResult classifyLoops(ArrayRef<AffineMap> maps,
                         : result.numSteps) *= extent;
   }
   return success();
+}
+
+std::optional<SmallVector<ReassociationIndices>>
+plait::blocksOfResult(linalg::LinalgOp op) {
+  if (!isStaticProduct(op) || op.getNumLoops() != 4)
+    return std::nullopt;
+  Contraction contraction;
+  SmallVector<unsigned> roles;
+  StringRef reason;
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  if (failed(classifyLoops(maps, op.getStaticLoopRanges(), contraction, roles,
+                           reason)) ||
+      !contraction.batch.empty())
+    return std::nullopt;
+  SmallVector<ReassociationIndices> groups;
+  SmallVector<unsigned> seen;
+  for (auto [dim, expr] : llvm::enumerate(maps[2].getResults())) {
+    unsigned loop = roles[cast<AffineDimExpr>(expr).getPosition()];
+    if (seen.empty() || seen.back() != loop) {
+      if (llvm::is_contained(seen, loop))
+        return std::nullopt;
+      groups.emplace_back();
+    }
+    groups.back().push_back(dim);
+    seen.push_back(loop);
+  }
+  return groups;
 }
 
 FailureOr<Contraction> plait::matchContraction(linalg::LinalgOp op,

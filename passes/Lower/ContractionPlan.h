@@ -57,6 +57,10 @@ struct Contraction {
   /// What is applied to the sums before they are stored, if not null.
   mlir::linalg::GenericOp epilogue;
 
+  /// Takes `view` for the accumulator: itself, or the same memory with one
+  /// dimension for each loop.
+  void collapseAcc(mlir::Value view);
+
   /// Exchanges the roles of the two operands, i.e. computes the transpose.
   void swapRoles();
 };
@@ -106,6 +110,12 @@ bool isContractionCandidate(mlir::linalg::LinalgOp op);
 /// Returns true if `op`, on tensors or buffers, is an f32 contraction of static
 /// shape with one reduction and at most two other loops.
 bool isMatrixProduct(mlir::linalg::LinalgOp op);
+
+/// For an f32 contraction of static shape, on tensors or buffers, of two matrices
+/// with m, n or k in blocks: which dimensions of the result make one of a matrix
+/// whose elements lie as they do. Nothing if there is no such matrix.
+std::optional<llvm::SmallVector<mlir::ReassociationIndices>>
+blocksOfResult(mlir::linalg::LinalgOp op);
 
 /// Returns the contraction that `op` computes, with m as rows and n as lanes,
 /// or sets `reason`.

@@ -78,15 +78,26 @@ bool plait::isEpilogueBody(linalg::GenericOp op) {
   return llvm::all_of(op.getBody()->without_terminator(), isVectorOp);
 }
 
+Value plait::findSums(linalg::GenericOp op, linalg::LinalgOp product) {
+  Value acc = product.getDpsInits()[0];
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto view = operand.get().getDefiningOp<memref::CollapseShapeOp>();
+    bool isMatrix = view && view.getSrc() == acc &&
+                    view.getReassociationIndices() == blocksOfResult(product);
+    if ((operand.get() == acc || isMatrix) &&
+        op.getMatchingIndexingMap(&operand).isIdentity())
+      return operand.get();
+  }
+  return {};
+}
+
 linalg::GenericOp plait::findEpilogue(linalg::LinalgOp product) {
   for (Operation *next = product->getNextNode(); next;
        next = next->getNextNode()) {
     if (isMemoryEffectFree(next))
       continue;
     auto op = dyn_cast<linalg::GenericOp>(next);
-    bool isEpilogue =
-        op && op->hasAttr(kEpilogueAttr) &&
-        llvm::is_contained(op->getOperands(), product.getDpsInits()[0]);
+    bool isEpilogue = op && op->hasAttr(kEpilogueAttr) && findSums(op, product);
     return isEpilogue ? op : linalg::GenericOp();
   }
   return {};

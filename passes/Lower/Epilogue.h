@@ -30,6 +30,11 @@ inline constexpr llvm::StringLiteral kEpilogueAttr = "plait.epilogue";
 /// and does so in vectors with the bits of a loop over elements.
 bool isEpilogueBody(mlir::linalg::GenericOp op);
 
+/// On buffers: the result of `product`, or the view of it as a matrix where it has
+/// blocks, that `op` reads element by element. Null if it reads neither.
+mlir::Value findSums(mlir::linalg::GenericOp op,
+                     mlir::linalg::LinalgOp product);
+
 /// On buffers: the op with kEpilogueAttr that is the next after `product` with an
 /// effect on memory, and reads what that makes. Null if there is none.
 mlir::linalg::GenericOp findEpilogue(mlir::linalg::LinalgOp product);

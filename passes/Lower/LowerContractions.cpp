@@ -71,6 +71,8 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   if (fill)
     contraction->init = fill.value();
   contraction->epilogue = findEpilogue(op);
+  if (contraction->epilogue)
+    contraction->collapseAcc(findSums(contraction->epilogue, op));
   rewriter.setInsertionPoint(op);
   bool isNested = isInParallelLoop(op->getBlock());
   auto split = op->getAttrOfType<IntegerAttr>(kSplitAttr);

@@ -300,3 +300,70 @@ func.func @do_not_fuse_carried(%w: tensor<96x96xf32> {train.role = #train.param<
   } -> tensor<96x96xf32>
   return %w, %y : tensor<96x96xf32>, tensor<96x96xf32>
 }
+
+// -----
+
+// A weight in blocks: the sums have them too, and are read as a matrix.
+
+// CHECK-LABEL: func.func @blocked_weight
+// CHECK-SAME:    %[[B:[^:]*]]: tensor<64xf32>)
+// CHECK:         %[[P:.*]] = linalg.generic
+// CHECK:         %[[Y:.*]] = tensor.collapse_shape %[[P]]
+// CHECK:         linalg.generic {{.*}} ins(%[[B]] : tensor<64xf32>) outs(%[[Y]] : tensor<8x64xf32>) attrs = {plait.epilogue}
+// CHECK-NOT:     linalg.generic
+#x = affine_map<(m, o, k, i) -> (m, k)>
+#w = affine_map<(m, o, k, i) -> (o, k, i)>
+#y = affine_map<(m, o, k, i) -> (m, o, i)>
+#id = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (j)>
+func.func @blocked_weight(%x: tensor<8x256xf32>, %w: tensor<2x256x32xf32>, %b: tensor<64xf32>) -> tensor<8x64xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x2x32xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x2x32xf32>) -> tensor<8x2x32xf32>
+  %p = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction", "parallel"]} ins(%x, %w : tensor<8x256xf32>, tensor<2x256x32xf32>) outs(%z : tensor<8x2x32xf32>) {
+  ^bb0(%a: f32, %c: f32, %acc: f32):
+    %m = arith.mulf %a, %c : f32
+    %s = arith.addf %acc, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x2x32xf32>
+  %v = tensor.collapse_shape %p [[0], [1, 2]] : tensor<8x2x32xf32> into tensor<8x64xf32>
+  %e1 = tensor.empty() : tensor<8x64xf32>
+  %u = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%v, %b : tensor<8x64xf32>, tensor<64xf32>) outs(%e1 : tensor<8x64xf32>) {
+  ^bb0(%in: f32, %bias: f32, %out: f32):
+    %s = arith.addf %in, %bias : f32
+    linalg.yield %s : f32
+  } -> tensor<8x64xf32>
+  return %u : tensor<8x64xf32>
+}
+
+// -----
+
+// Rows and blocks as one dimension are no matrix of the product.
+
+// CHECK-LABEL: func.func @other_view
+// CHECK-NOT:     plait.epilogue
+// CHECK:         return
+#x = affine_map<(m, o, k, i) -> (m, k)>
+#w = affine_map<(m, o, k, i) -> (o, k, i)>
+#y = affine_map<(m, o, k, i) -> (m, o, i)>
+#id = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (j)>
+func.func @other_view(%x: tensor<8x256xf32>, %w: tensor<2x256x32xf32>, %b: tensor<32xf32>) -> tensor<16x32xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x2x32xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x2x32xf32>) -> tensor<8x2x32xf32>
+  %p = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction", "parallel"]} ins(%x, %w : tensor<8x256xf32>, tensor<2x256x32xf32>) outs(%z : tensor<8x2x32xf32>) {
+  ^bb0(%a: f32, %c: f32, %acc: f32):
+    %m = arith.mulf %a, %c : f32
+    %s = arith.addf %acc, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x2x32xf32>
+  %v = tensor.collapse_shape %p [[0, 1], [2]] : tensor<8x2x32xf32> into tensor<16x32xf32>
+  %e1 = tensor.empty() : tensor<16x32xf32>
+  %u = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%v, %b : tensor<16x32xf32>, tensor<32xf32>) outs(%e1 : tensor<16x32xf32>) {
+  ^bb0(%in: f32, %bias: f32, %out: f32):
+    %s = arith.addf %in, %bias : f32
+    linalg.yield %s : f32
+  } -> tensor<16x32xf32>
+  return %u : tensor<16x32xf32>
+}

@@ -92,3 +92,34 @@ func.func @dots(%x: memref<4x1024xf32>, %w: memref<1000x1024xf32>, %y: memref<4x
   }
   return
 }
+
+// Sums that are stored element by element, across the rows of the accumulator:
+// the epilogue of a task is vectors along these, behind all of k.
+
+// CHECK-LABEL: func.func @panels_along_k
+// CHECK-SAME:    %[[G:[a-z0-9]*]]: memref<16x512xf32>, %[[Y:[a-z0-9]*]]: memref<16x512xf32>
+// CHECK:         vector.fma
+// CHECK-NOT:     arith.mulf {{.*}} : f32
+// CHECK:         memref.store %{{.*}}, %[[Y]]
+// CHECK-NOT:     arith.mulf {{.*}} : f32
+// CHECK:         vector.maskedload %[[Y]]
+// CHECK:         vector.maskedload %[[G]]
+// CHECK-NEXT:    arith.mulf {{.*}} : vector<
+// CHECK-NEXT:    vector.maskedstore %[[Y]]
+// CHECK-NOT:     linalg.generic
+func.func @panels_along_k(%g: memref<16x512xf32>, %y: memref<16x512xf32>, %x: memref<16x8x32xf32>, %w: memref<8x512x32xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%y : memref<16x512xf32>)
+  linalg.generic {indexing_maps = [affine_map<(m, n, o, i) -> (m, o, i)>, affine_map<(m, n, o, i) -> (o, n, i)>, affine_map<(m, n, o, i) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %w : memref<16x8x32xf32>, memref<8x512x32xf32>) outs(%y : memref<16x512xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %m : f32
+    linalg.yield %s : f32
+  }
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%g : memref<16x512xf32>) outs(%y : memref<16x512xf32>) attrs = {plait.epilogue} {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.mulf %out, %in : f32
+    linalg.yield %s : f32
+  }
+  return
+}
