@@ -36,6 +36,9 @@ def main(name: str, workload: str, optimizer: str, batch: str, threads: str, fol
     import numpy as np
     import torch
 
+    # What each optimizer of torch imports at first is in nobody's time.
+    import torch._dynamo  # noqa: F401
+
     import peers
 
     torch.set_num_threads(int(threads))

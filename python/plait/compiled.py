@@ -232,7 +232,7 @@ class CompiledStep:
                 raise ValueError(f"'{name}' is {array.dtype}, the step's is {slot.dtype}")
             arrays[slot] = array
         for slot, array in arrays.items():
-            self._native.write(slot.index, np.require(array, slot.dtype, "C"))
+            self._native.write(slot.index, _contiguous(array, slot.dtype))
 
     def _load_named(
         self, what: str, given: Mapping[str, Any], names: Sequence[str], ties: Mapping[str, str]
@@ -290,6 +290,14 @@ def check_input(
 
 def _same(one: np.ndarray, two: np.ndarray) -> bool:
     return np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
+
+
+def _contiguous(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`array` as rows of `dtype`. Zeros that are one element for all places, as fresh
+    states are, become pages that nobody has touched: they take no time to make."""
+    if array.size > 1 and not any(array.strides) and not any(array.flat[:1].tobytes()):
+        return np.zeros(array.shape, dtype)
+    return np.require(array, dtype, "C")
 
 
 def _quoted(names: Sequence[str]) -> str:
