@@ -521,6 +521,32 @@ def TrainFuseClusters : Pass<"train-fuse-clusters"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def TrainUpdateRows : Pass<"train-update-rows"> {
+  let summary = "Update only the rows of an embedding that a step reads";
+  let description = [{
+    Where a loop adds rows to zeros, and an elementwise op that changes nothing for
+    a gradient of zero is all that reads them, both become loops over the rows that
+    are read: the last iteration that reads a row has its sum and updates it. Sums
+    and updates have the same bits; what is left out would add zero, or subtract it.
+    It is done where there are at least four times as many rows as iterations.
+
+    ```mlir
+    // before
+    %g = scf.for %i = %c0 to %c64 step %c1 iter_args(%a = %zeros) -> (tensor<50000x512xf32>) { ... }
+    %w1 = linalg.generic ins(%g, %lr) outs(%w) { w - lr * g }
+    // after
+    %p = scf.for ... iter_args(%a = %empty) -> (tensor<50000xi32>) { tensor.insert %i into %a[%row] }
+    %g = scf.for ... iter_args(%a = %few) -> (tensor<64x512xf32>) { add to row %p[%row] }
+    %w1 = scf.for ... iter_args(%a = %w) { once where %p[%row] == %i: w - lr * g }
+    ```
+
+    A remark says for each such gradient whether it was done, and why not.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // Lower: buffers, threads, machine code
 //===----------------------------------------------------------------------===//

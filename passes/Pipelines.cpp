@@ -171,6 +171,8 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
   TrainFuseClustersOptions fuse;
   fuse.panelBytes = target.panelBytes;
   pm.addPass(createTrainFuseClusters(fuse));
+  // Updates are linalg ops now, and loops still whole.
+  pm.addPass(createTrainUpdateRows());
   // What it fuses must not be divided alone before.
   pm.addPass(createTrainTileConvolutions());
   // Before threads divide the loops that products take in, and before buffers.
