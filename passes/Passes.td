@@ -528,7 +528,7 @@ def TrainUpdateRows : Pass<"train-update-rows"> {
     a gradient of zero is all that reads them, both become loops over the rows that
     are read: the last iteration that reads a row has its sum and updates it. Sums
     and updates have the same bits; what is left out would add zero, or subtract it.
-    It is done where there are at least four times as many rows as iterations.
+    It is done where there are at least twice as many rows as iterations.
 
     ```mlir
     // before

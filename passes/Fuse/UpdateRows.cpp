@@ -378,7 +378,7 @@ void Rewrite::run() {
 /// Whether an update of all rows, which several threads share, moves more bytes
 /// than one of those that are read.
 static bool isSparse(const Scatter &scatter, linalg::GenericOp update) {
-  constexpr int64_t kRowsPerRead = 4;
+  constexpr int64_t kRowsPerRead = 2;
   return update.getStaticLoopRanges().front() >= kRowsPerRead * scatter.count;
 }
 
