@@ -216,6 +216,10 @@ void plait::emitEpilogue(ImplicitLocOpBuilder &b, const Contraction &product,
   };
   OpBuilder::InsertionGuard guard(b);
   SmallVector<Value> at;
+  if (begins.empty()) { // the product of two vectors
+    Value sum = memref::LoadOp::create(b, product.acc.memref, at);
+    return emitEpilogue(b, product, sum, at);
+  }
   for (auto [begin, end] : llvm::zip_equal(begins, ends)) {
     int64_t step = at.size() + 1 == begins.size() ? width : 1;
     auto loop = scf::ForOp::create(b, begin, end, cst(step));

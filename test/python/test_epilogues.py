@@ -81,3 +81,27 @@ def test_bits(tmp_path, activation, shape, width, inner):
         assert fused.keys() == apart.keys()
         for name, value in apart.items():
             assert value.tobytes() == fused[name].tobytes(), (name, threads)
+
+
+class Dot(nn.Module):
+    """The product of two vectors, and a bias behind it."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(size)), nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.weight * x).sum() + self.bias
+
+
+@pytest.mark.parametrize("size", [7, 512])
+def test_one_sum(tmp_path, size):
+    torch.manual_seed(0)
+    model, x = Dot(size), torch.randn(size)
+    step = plait.torch.export_step(
+        model, F.mse_loss, torch.optim.SGD(model.parameters(), lr=1e-3), (x, torch.zeros(()))
+    )
+    tensors = {**step.tensors, **step.inputs}
+    fused = run_step(tmp_path, step.module_text, tensors, 2)
+    apart = run_step(tmp_path, step.module_text, tensors, 2, "--epilogues=false")
+    assert {n: v.tobytes() for n, v in fused.items()} == {n: v.tobytes() for n, v in apart.items()}

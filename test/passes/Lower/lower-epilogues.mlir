@@ -123,3 +123,25 @@ func.func @panels_along_k(%g: memref<16x512xf32>, %y: memref<16x512xf32>, %x: me
   }
   return
 }
+
+// The product of two vectors is one element.
+
+// CHECK-LABEL: func.func @scalar
+// CHECK-SAME:    %[[B:[a-z0-9]*]]: memref<f32>
+// CHECK-SAME:    %[[Y:[a-z0-9]*]]: memref<f32>)
+// CHECK:         vector.fma
+// CHECK:         memref.load %[[B]][]
+// CHECK-NEXT:    %[[SUM:.*]] = arith.addf {{.*}} : f32
+// CHECK-NEXT:    memref.store %[[SUM]], %[[Y]][]
+// CHECK-NOT:     linalg.generic
+func.func @scalar(%b: memref<f32>, %x: memref<512xf32>, %w: memref<512xf32>, %y: memref<f32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%y : memref<f32>)
+  linalg.dot ins(%x, %w : memref<512xf32>, memref<512xf32>) outs(%y : memref<f32>)
+  linalg.generic {indexing_maps = [affine_map<() -> ()>, affine_map<() -> ()>], iterator_types = []} ins(%b : memref<f32>) outs(%y : memref<f32>) attrs = {plait.epilogue} {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.addf %out, %in : f32
+    linalg.yield %s : f32
+  }
+  return
+}
