@@ -219,3 +219,53 @@ func.func @row_major_too(%sliced: tensor<128x160xf32> {train.role = #train.param
 func.func @judge_other(%differs: tensor<64x160xf32> {train.role = #train.param<"differs">}) -> tensor<64x160xf32> attributes {train.step} {
   return %differs : tensor<64x160xf32>
 }
+
+// -----
+
+// Updates that a layout cannot go through.
+
+// REMARK: parameter "whole" stays row-major: it has an update that reads the whole tensor
+// REMARK: parameter "constant" stays row-major: it has an update with a constant tensor
+
+// CHECK-LABEL: func.func @row_major_updates
+// CHECK-NOT:     train.blocked_dim
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(i, j) -> (i, j)>
+#none = affine_map<(i, j) -> ()>
+func.func @row_major_updates(%whole: tensor<128x160xf32> {train.role = #train.param<"whole">},
+                             %constant: tensor<128x160xf32> {train.role = #train.param<"constant">},
+                             %x: tensor<16x160xf32>, %z: tensor<16x128xf32>, %g: tensor<128x160xf32>)
+    -> (tensor<16x128xf32>, tensor<16x128xf32>,
+        tensor<128x160xf32> {train.role = #train.next<"whole">},
+        tensor<128x160xf32> {train.role = #train.next<"constant">}) attributes {train.step} {
+  %y0 = linalg.matmul indexing_maps = [#mk, #nk, #mn]
+      ins(%x, %whole : tensor<16x160xf32>, tensor<128x160xf32>) outs(%z : tensor<16x128xf32>) -> tensor<16x128xf32>
+  %y1 = linalg.matmul indexing_maps = [#mk, #nk, #mn]
+      ins(%x, %constant : tensor<16x160xf32>, tensor<128x160xf32>) outs(%z : tensor<16x128xf32>) -> tensor<16x128xf32>
+  %w = train.update "normed" ins(%g : tensor<128x160xf32>) outs(%whole : tensor<128x160xf32>) {
+  ^bb0(%gt: tensor<128x160xf32>, %wt: tensor<128x160xf32>):
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<f32>
+    %z0 = linalg.fill ins(%zero : f32) outs(%e : tensor<f32>) -> tensor<f32>
+    %sum = linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction", "reduction"]} ins(%gt : tensor<128x160xf32>) outs(%z0 : tensor<f32>) {
+    ^bb0(%in: f32, %out: f32):
+      %a = arith.addf %in, %out : f32
+      linalg.yield %a : f32
+    } -> tensor<f32>
+    %n = linalg.generic {indexing_maps = [#id, #none, #id], iterator_types = ["parallel", "parallel"]} ins(%gt, %sum : tensor<128x160xf32>, tensor<f32>) outs(%wt : tensor<128x160xf32>) {
+    ^bb0(%in: f32, %s: f32, %out: f32):
+      %q = arith.divf %in, %s : f32
+      %d = arith.subf %out, %q : f32
+      linalg.yield %d : f32
+    } -> tensor<128x160xf32>
+    train.yield %n : tensor<128x160xf32>
+  } : tensor<128x160xf32>
+  %one = arith.constant 1.0 : f32
+  %e = tensor.empty() : tensor<128x160xf32>
+  %ones = linalg.fill ins(%one : f32) outs(%e : tensor<128x160xf32>) -> tensor<128x160xf32>
+  %c = train.sgd ins(%ones : tensor<128x160xf32>) outs(%constant : tensor<128x160xf32>) {lr = 0.1 : f64}
+  return %y0, %y1, %w, %c : tensor<16x128xf32>, tensor<16x128xf32>, tensor<128x160xf32>, tensor<128x160xf32>
+}
