@@ -973,4 +973,14 @@ def TrainHoistWorkspaces : Pass<"train-hoist-workspaces"> {
   }];
 }
 
+def TrainConvertToLlvm : Pass<"train-convert-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Convert what is left to the LLVM dialect, in one conversion";
+  let description = [{
+    Upstream's patterns for `arith`, `memref`, `func`, `omp` and `cf` together, with
+    the calling convention of docs/ABI.md: of a buffer, its pointer. It does what
+    their passes do one after the other.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // PLAIT_PASSES_TD
