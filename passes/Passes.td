@@ -956,6 +956,44 @@ def TrainSerializeLoops : Pass<"train-serialize-loops"> {
   let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
+def TrainSideBySide : Pass<"train-side-by-side"> {
+  let summary = "Run independent loops of a step at the same time";
+  let description = [{
+    Puts the parallel loops of a function, and the ops between them, into levels
+    by what they read and write: arguments, which do not overlap, ranges of bytes
+    of the arena, and stack buffers. A loop that others do not wait for, as of an
+    update, may run at a later level. The loops of a level become one
+    `scf.parallel` over `lanes`:
+
+    ```mlir
+    scf.parallel (%lane) = (0) to (64) step (1) {
+      scf.for %i = %begin0 to %end0 step %c1 {    // of the next gradient
+      }
+      scf.for %i = %begin1 to %end1 step %c1 {    // of an update
+      }
+    }
+    ```
+
+    Bounds divide the tiles of each loop equally among the lanes, in order, but
+    such that loops with few tiles have them in different lanes. Serial ops of a
+    level whose loops leave threads idle are run by the first lane, which has no
+    tiles then.
+
+    What may touch anything, such as a call, stays where it is. Loops that have
+    `lanes` tiles together are enough, and so is 1 MiB of stack. Results do not
+    change by a bit, for tiles are as they were, and the division depends on
+    shapes alone.
+  }];
+  let options = [
+    Option<"lanes", "lanes", "int64_t", /*default=*/"64",
+           "Into how many parts a level is divided: as many threads as can be "
+           "used.">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+  ];
+}
+
 def TrainOmitBarriers : Pass<"train-omit-barriers"> {
   let summary = "Wait once at the end of a parallel region";
   let description = [{

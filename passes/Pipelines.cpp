@@ -132,6 +132,9 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());
+  // The last that sees loops and tiles.
+  if (target.sideBySide)
+    pm.addPass(plait::createTrainSideBySide());
   pm.addPass(createConvertSCFToOpenMPPass());
   pm.addPass(plait::createTrainOmitBarriers());
   // Both make the alloca_scope disappear that OpenMP conversion leaves around
@@ -239,6 +242,10 @@ struct ToLlvmOptions : ScheduleOptionsBase<ToLlvmOptions> {
       *this, "epilogues",
       llvm::cl::desc("Apply elementwise ops to the sums of products."),
       llvm::cl::init(plait::TargetOptions().epilogues)};
+  Option<bool> sideBySide{
+      *this, "side-by-side",
+      llvm::cl::desc("Whether independent loops with few tiles share threads."),
+      llvm::cl::init(plait::TargetOptions().sideBySide)};
 };
 } // namespace
 
@@ -256,6 +263,7 @@ void plait::registerPlaitPipelines() {
         target.registerRows = options.registerRows;
         target.registerCols = options.registerCols;
         target.epilogues = options.epilogues;
+        target.sideBySide = options.sideBySide;
         buildSchedulePipeline(pm, options.policy, target);
         buildLoweringPipeline(pm, target);
       });

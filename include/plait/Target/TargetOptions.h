@@ -35,6 +35,7 @@ struct TargetOptions {
   /// types of a step's arguments (train-block-parameters).
   bool blockParameters = false;
   bool epilogues = true;       ///< off to compare with separate loops
+  bool sideBySide = true;      ///< see train-side-by-side
   CostConstants cost;
 };
 
