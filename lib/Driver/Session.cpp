@@ -192,6 +192,7 @@ Session::create(ModuleOp module, const SessionOptions &options,
   override(target->cost, options.cost);
   target->blockParameters = options.layout == Layout::Auto;
   target->epilogues = options.epilogues;
+  target->sideBySide = options.sideBySide;
   OwningOpRef<ModuleOp> copy = module.clone();
   auto entry = session->place(*copy, options, *target);
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||

@@ -11,7 +11,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <limits>
@@ -31,25 +31,40 @@ static std::optional<std::pair<int64_t, int64_t>> bytesOf(memref::ViewOp view) {
   return std::pair(shift.getSExtValue(), shift.getSExtValue() + bytes);
 }
 
+/// What `op` is a view of, if all its elements are within that.
+static Value sourceOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case<memref::SubViewOp, memref::CastOp, memref::ExpandShapeOp,
+            memref::CollapseShapeOp, memref::ViewOp>(
+          [](auto view) { return view.getViewSource(); })
+      .Default(Value());
+}
+
 void Footprint::add(Operation *op, Value value, bool isWrite) {
   Access access = {value, 0, std::numeric_limits<int64_t>::max(), isWrite};
+  // A view that says itself where it begins may reach beyond what it views.
+  bool isWithin = true;
   while (Operation *def = access.base.getDefiningOp()) {
     if (auto alloca = dyn_cast<memref::AllocaOp>(def)) {
       if (op->isAncestor(alloca))
         return;
       break;
     }
-    auto view = dyn_cast<ViewLikeOpInterface>(def);
-    if (!view) {
+    if (auto cast = dyn_cast<memref::ReinterpretCastOp>(def)) {
+      isWithin = false;
+      access.base = cast.getSource();
+      continue;
+    }
+    Value source = sourceOf(def);
+    if (!source) {
       unknown = true;
       return;
     }
     // Offsets count from its source, and its source is the whole arena.
-    if (auto bytes = dyn_cast<memref::ViewOp>(def))
-      if (auto range = bytesOf(bytes);
-          range && isa<BlockArgument>(bytes.getSource()))
+    if (auto view = dyn_cast<memref::ViewOp>(def); view && isWithin)
+      if (auto range = bytesOf(view); range && isa<BlockArgument>(source))
         std::tie(access.begin, access.end) = *range;
-    access.base = view.getViewSource();
+    access.base = source;
   }
   // A memref that a loop carries may be any.
   if (auto argument = dyn_cast<BlockArgument>(access.base);
@@ -66,21 +81,27 @@ void Footprint::add(Operation *op, Value value, bool isWrite) {
 }
 
 void Footprint::add(Operation *op) {
-  auto effects = getEffectsRecursively(op);
-  if (!effects) {
-    unknown = true;
-    return;
-  }
-  for (MemoryEffects::EffectInstance &effect : *effects) {
-    if (isa<MemoryEffects::Allocate>(effect.getEffect()))
-      continue;
-    Value value = effect.getValue();
-    if (!value || !isa<BaseMemRefType>(value.getType())) {
-      unknown = true;
+  op->walk([&](Operation *inner) {
+    auto interface = dyn_cast<MemoryEffectOpInterface>(inner);
+    // It says that it writes.
+    if (isa<memref::PrefetchOp>(inner))
+      return;
+    if (!interface) {
+      unknown |= !inner->hasTrait<OpTrait::HasRecursiveMemoryEffects>();
       return;
     }
-    add(op, value, !isa<MemoryEffects::Read>(effect.getEffect()));
-  }
+    SmallVector<MemoryEffects::EffectInstance> effects;
+    interface.getEffects(effects);
+    for (MemoryEffects::EffectInstance &effect : effects) {
+      if (isa<MemoryEffects::Allocate>(effect.getEffect()))
+        continue;
+      Value value = effect.getValue();
+      if (value && isa<BaseMemRefType>(value.getType()))
+        add(op, value, !isa<MemoryEffects::Read>(effect.getEffect()));
+      else
+        unknown = true;
+    }
+  });
 }
 
 bool Footprint::conflictsWith(const Footprint &other) const {

@@ -23,6 +23,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
@@ -121,14 +122,18 @@ void LevelEmitter::emit(ArrayRef<Operation *> serial,
   }
 }
 
-/// Whether loops of `level` are side by side, or a loop that leaves a thread idle
-/// beside serial ops that are worth it.
-static bool isSideBySide(const Level &level, int64_t lanes) {
+/// Whether the loops of `level` leave a thread idle for its serial ops, and those
+/// are worth it.
+static bool takesSerial(const Level &level, int64_t lanes) {
   // A few microseconds.
   constexpr int64_t kMinSerialElements = 1 << 15;
-  return level.loops.size() > 1 ||
-         (level.loops.size() == 1 && level.tiles < lanes &&
-          level.serialElements >= kMinSerialElements);
+  return !level.loops.empty() && level.tiles < lanes &&
+         level.serialElements >= kMinSerialElements &&
+         level.serialBytes + level.stackBytes <= kMaxStackBytes;
+}
+
+static bool isSideBySide(const Level &level, int64_t lanes) {
+  return level.loops.size() > 1 || takesSerial(level, lanes);
 }
 
 static void rewrite(FunctionOpInterface fn, int64_t lanes) {
@@ -152,8 +157,11 @@ static void rewrite(FunctionOpInterface fn, int64_t lanes) {
       continue;
     OpBuilder builder(end);
     scf::ParallelOp first = level.loops.front();
-    LevelEmitter(builder, first.getLoc(), lanes)
-        .emit(level.serial, level.loops);
+    LevelEmitter emitter(builder, first.getLoc(), lanes);
+    if (takesSerial(level, lanes))
+      emitter.emit(level.serial, level.loops);
+    else
+      emitter.emit({}, level.loops);
   }
 }
 
@@ -164,6 +172,7 @@ struct SideBySide : plait::impl::TrainSideBySideBase<SideBySide> {
     getOperation()->walk([&](FunctionOpInterface fn) {
       // Callers within a module may pass one buffer twice.
       if (!fn.isExternal() && fn.isPublic() &&
+          SymbolTable::symbolKnownUseEmpty(fn, fn->getParentOp()) &&
           fn.getFunctionBody().hasOneBlock())
         rewrite(fn, lanes);
     });

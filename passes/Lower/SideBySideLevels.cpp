@@ -151,8 +151,6 @@ void Levels::findRanges() {
 /// stack.
 static bool fits(const Level &level, int64_t tiles, int64_t stackBytes,
                  int64_t lanes) {
-  // A worker's stack has 4 MiB where nobody asks for more.
-  constexpr int64_t kMaxStackBytes = 1 << 20;
   return level.tiles < lanes && tiles < lanes &&
          level.stackBytes + stackBytes <= kMaxStackBytes;
 }
@@ -162,7 +160,7 @@ void Levels::put(Unit &unit, int64_t index, int64_t lanes) {
   Level &level = levels[index];
   if (!unit.loop) {
     level.serialElements += unit.elements;
-    level.stackBytes += unit.stackBytes;
+    level.serialBytes += unit.stackBytes;
     return;
   }
   if (!level.loops.empty() &&

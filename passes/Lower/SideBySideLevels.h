@@ -23,6 +23,10 @@ namespace plait {
 std::optional<llvm::SmallVector<int64_t>>
 tileCounts(mlir::scf::ParallelOp loop);
 
+/// Of loops beside each other: a worker's stack has 4 MiB where nobody asks for
+/// more.
+constexpr int64_t kMaxStackBytes = 1 << 20;
+
 /// What may run at the same time: loops, and ops that one thread runs in order.
 struct Level {
   llvm::SmallVector<mlir::Operation *> serial;
@@ -34,8 +38,9 @@ struct Level {
   int64_t serialElements = 0;
   /// Of `loops`.
   int64_t tiles = 0;
-  /// Of `serial` and `loops`, in each thread.
-  int64_t stackBytes = 0;
+  /// Of buffers within `serial` and within `loops`: a thread has both, once they
+  /// are in one parallel loop.
+  int64_t serialBytes = 0, stackBytes = 0;
 };
 
 /// The levels of a block, in the order in which they run.

@@ -131,6 +131,9 @@ PLAIT_OPT(cl::opt<double>, memoryGbs, running, "memory-gbs", cl::init(0),
 PLAIT_OPT(cl::opt<bool>, epilogues, running, "epilogues", cl::init(true),
           cl::desc("Apply elementwise ops to the sums of products (default\n"
                    "on); no bit depends on it"));
+PLAIT_OPT(cl::opt<bool>, sideBySide, running, "side-by-side", cl::init(true),
+          cl::desc("Run loops that do not depend on each other at the same\n"
+                   "time (default on); no bit depends on it"));
 PLAIT_OPT(cl::opt<bool>, checkFinite, running, "check-finite", cl::init(true),
           cl::desc("Stop at the first loss that is not finite (default on)"));
 
@@ -209,6 +212,7 @@ static RunOptions collect() {
   options.layout = layout == "auto" ? Layout::Auto : Layout::RowMajor;
   options.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
   options.epilogues = epilogues;
+  options.sideBySide = sideBySide;
   options.inputFiles = inputFiles;
   options.inputSingles = inputSingles;
   options.randomInputs = randomInputs;
@@ -253,9 +257,9 @@ static std::string idleOption() {
   for (auto &[option, other] : needs)
     if (given(option) && !given(other))
       return ("--" + option.ArgStr + " needs --" + other.ArgStr).str();
-  cl::Option *notCompared[] = {&saveDir,       &resumeDir,   &resultsFile,
-                               &logFile,       &evalName,    &schedule,
-                               &printSchedule, &checkFinite, &epilogues};
+  cl::Option *notCompared[] = {
+      &saveDir,  &resumeDir,     &resultsFile, &logFile,   &evalName,
+      &schedule, &printSchedule, &checkFinite, &epilogues, &sideBySide};
   for (cl::Option *option : notCompared)
     if (compareFlag && given(*option))
       return ("--compare excludes --" + option->ArgStr +

@@ -39,7 +39,7 @@ struct RunOptions {
   std::string file, entry, schedule, cpu;
   Layout layout;
   CostConstants cost; ///< 0: not given
-  bool epilogues = true;
+  bool epilogues = true, sideBySide = true;
   std::vector<std::string> inputFiles, inputSingles;
   bool randomInputs = false;
   /// Empty where the user did not say.

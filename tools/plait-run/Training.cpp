@@ -313,6 +313,7 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   sessionOptions.layout = options.layout;
   sessionOptions.cost = options.cost;
   sessionOptions.epilogues = options.epilogues;
+  sessionOptions.sideBySide = options.sideBySide;
   sessionOptions.eval = options.eval;
   auto session = Session::create(module, sessionOptions);
   if (failed(session))

@@ -42,6 +42,8 @@ struct SessionOptions {
   CostConstants cost = {0, 0, 0, 0};
   /// Whether products apply what follows to their sums; no bit depends on it.
   bool epilogues = true;
+  /// Whether independent loops share threads; no bit depends on it.
+  bool sideBySide = true;
 };
 
 /// Named tensors, as in tensor files.
