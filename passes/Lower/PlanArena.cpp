@@ -176,7 +176,13 @@ static int64_t planBlock(Block *block, std::vector<Buffer> &buffers) {
   for (Operation &op : *block) {
     int64_t now = position[&op];
     if (auto alloc = dyn_cast<memref::AllocOp>(op)) {
-      buffers.push_back({alloc, now, lastUse(alloc, block, position),
+      // A scalar, as of a bias correction, has its place for itself: an update
+      // would wait for the one before, which reads its own there, and could not
+      // run beside other loops (train-side-by-side).
+      bool isScalar = alloc.getType().getRank() == 0;
+      int64_t end = block->getOperations().size();
+      buffers.push_back({alloc, isScalar ? 0 : now,
+                         isScalar ? end : lastUse(alloc, block, position),
                          bytesOf(alloc.getType())});
       continue;
     }
