@@ -394,10 +394,15 @@ void ContractionEmitter::emitGrid(bool isParallel) {
   SmallVector<int64_t> extents(c.batch), sizes(c.batch.size(), 1);
   extents.append({c.numRows, c.numLanes});
   sizes.append({p.taskRows, p.blockLanes});
+  if (p.lanesFirst) {
+    std::swap(extents.back(), extents[c.batch.size()]);
+    std::swap(sizes.back(), sizes[c.batch.size()]);
+  }
   auto body = [&](ValueRange ivs) {
     llvm::append_range(batch, ivs.drop_back(2));
     createWorkspaces();
-    emitTask(ivs[ivs.size() - 2], ivs.back());
+    Value outer = ivs[ivs.size() - 2], inner = ivs.back();
+    emitTask(p.lanesFirst ? inner : outer, p.lanesFirst ? outer : inner);
   };
   SmallVector<Value> begins, ends, steps;
   for (auto [extent, size] : llvm::zip_equal(extents, sizes)) {

@@ -18,7 +18,9 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
+
 #include <limits>
+#include <numeric>
 
 using namespace mlir;
 using namespace plait;
@@ -242,9 +244,6 @@ FailureOr<Contraction> plait::matchContraction(linalg::LinalgOp op,
 // Planning
 //===----------------------------------------------------------------------===//
 
-/// Tasks of a parallel product, to balance a few threads.
-static constexpr int64_t kMinTasks = 8;
-
 /// The size of a block of at most about `limit` elements such that all blocks
 /// of `extent` are about equally large, rounded up to `multiple`.
 static int64_t balancedBlock(int64_t extent, int64_t limit, int64_t multiple) {
@@ -282,6 +281,11 @@ static void chooseTile(ContractionPlan &plan, int64_t width,
   while (2 * plan.vectorsPerRow * plan.tileRows <= limit &&
          2 * plan.tileLanes() <= c.numLanes)
     plan.vectorsPerRow *= 2;
+}
+
+static int64_t batchExtent(const Contraction &c) {
+  return std::accumulate(c.batch.begin(), c.batch.end(), int64_t(1),
+                         std::multiplies<>());
 }
 
 /// Chooses what is packed and in blocks of which size.
@@ -331,14 +335,18 @@ static void chooseBlocks(ContractionPlan &plan,
   plan.packAcc = c.rows.isPanelled() && !plan.isAccDirect();
   if (plan.packAcc)
     blockK = kPanels * c.rows.block;
-  // Threads divide panels, as the update does.
-  if (c.acc.isPanelled())
-    blockN = std::min(blockN, std::max(lanes, c.numLanes / kMinTasks));
-  plan.blockLanes = balancedBlock(c.numLanes, blockN, lanes);
-  plan.blockSteps = balancedBlock(c.numSteps, blockK, 16);
   // With a single tile of lanes a packed row is read only once, too.
   int64_t blockM = c.numLanes <= lanes ? plan.tileRows : target.blockM / depth;
   plan.blockRows = balancedBlock(c.numRows, blockM, plan.tileRows);
+  // Threads divide panels, as the update does, and lanes where rows are few.
+  int64_t columns = 1;
+  if (c.acc.isPanelled())
+    columns = plan.numTasks;
+  else if (plan.lanesFirst && c.numRows <= plan.blockRows)
+    columns = divideCeil(plan.numTasks, batchExtent(c));
+  blockN = std::min(blockN, std::max(lanes, c.numLanes / columns));
+  plan.blockLanes = balancedBlock(c.numLanes, blockN, lanes);
+  plan.blockSteps = balancedBlock(c.numSteps, blockK, 16);
 }
 
 /// Chooses the parallel grid: enough tiles to balance a few threads, yet as few
@@ -348,15 +356,11 @@ static void chooseBlocks(ContractionPlan &plan,
 /// holds.
 static void chooseGrid(ContractionPlan &plan) {
   const Contraction &c = plan.contraction;
-  int64_t batch = 1;
-  int64_t columns = divideCeil(c.numLanes, plan.blockLanes);
-  for (int64_t extent : c.batch) {
-    columns *= extent;
-    batch *= extent;
-  }
+  int64_t batch = batchExtent(c);
+  int64_t columns = divideCeil(c.numLanes, plan.blockLanes) * batch;
   plan.isLarge = isWorthThreads(c.numRows, c.numLanes, c.numSteps, batch);
   int64_t blocks = divideCeil(c.numRows, plan.blockRows);
-  int64_t parts = std::min(blocks, (int64_t)divideCeil(kMinTasks, columns));
+  int64_t parts = std::min(blocks, (int64_t)divideCeil(plan.numTasks, columns));
   parts = plan.isLarge && !c.acc.isPanelled() ? llvm::PowerOf2Ceil(parts) : 1;
   int64_t taskRows = alignTo(divideCeil(c.numRows, parts), plan.tileRows);
   plan.blockRows = balancedBlock(taskRows, plan.blockRows, plan.tileRows);
@@ -403,14 +407,36 @@ static double estimateCost(const ContractionPlan &plan,
 }
 
 static ContractionPlan makePlan(const Contraction &contraction, int64_t width,
+                                int64_t tasks, bool lanesFirst,
                                 const ContractionTarget &target) {
   ContractionPlan plan;
   plan.contraction = contraction;
+  plan.numTasks = tasks;
+  plan.lanesFirst = lanesFirst;
   chooseTile(plan, width, target);
   chooseBlocks(plan, target);
   chooseGrid(plan);
   plan.cost = estimateCost(plan, target);
   return plan;
+}
+
+/// A plan of as many tasks as 64 threads can use, as far as few threads lose
+/// little: each task copies what it shares with others. It divides what `few`
+/// divides further, so that a thread has the same rows of a weight.
+static ContractionPlan refine(const ContractionPlan &few,
+                              const ContractionTarget &target) {
+  constexpr double kMaxLoss = 0.02;
+  const Contraction &c = few.contraction;
+  int64_t elements =
+      countElements(c.numRows, c.numLanes, c.numSteps, batchExtent(c));
+  for (int64_t tasks = countTasks(elements); tasks > 1; tasks /= 2) {
+    ContractionPlan many =
+        makePlan(c, few.vectorWidth, tasks,
+                 /*lanesFirst=*/few.taskRows >= c.numRows, target);
+    if (many.cost <= (1 + kMaxLoss) * few.cost)
+      return many;
+  }
+  return few;
 }
 
 ContractionPlan plait::planContraction(const Contraction &contraction,
@@ -424,10 +450,11 @@ ContractionPlan plait::planContraction(const Contraction &contraction,
     int64_t narrow =
         std::min<int64_t>(native, llvm::PowerOf2Ceil(candidate.numLanes));
     for (int64_t width : {target.registerCols, narrow}) {
-      ContractionPlan plan = makePlan(candidate, width, target);
+      ContractionPlan plan = makePlan(candidate, width, kMinTasks,
+                                      /*lanesFirst=*/false, target);
       if (!best || plan.cost < best->cost)
         best = plan;
     }
   }
-  return *best;
+  return target.parallel ? refine(*best, target) : *best;
 }

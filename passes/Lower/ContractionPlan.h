@@ -86,8 +86,12 @@ struct ContractionPlan {
   /// Whether the walk over register tiles of a block goes along the lanes
   /// first, i.e. through the accumulator as it lies in memory.
   bool lanesInner;
-  /// Worth a parallel loop at all.
+  /// Worth a parallel loop at all, and of about how many tasks.
   bool isLarge;
+  int64_t numTasks;
+  /// Whether threads divide lanes: tasks of the same lanes are neighbours then,
+  /// else those of the same rows.
+  bool lanesFirst;
   /// Estimated cost in cycles, to compare plans of one contraction.
   double cost;
 

@@ -237,8 +237,8 @@ void DotEmitter::emit(bool isParallel) {
   if (!isParallel)
     return emitRange(cst(0), cst(c.numRows));
   // A fixed number of parts, whatever the number of threads.
-  constexpr int64_t kParts = 32;
-  int64_t size = llvm::alignTo(llvm::divideCeil(c.numRows, kParts), tileRows);
+  int64_t tiles = countTiles(countElements(c.numRows, c.numLanes, c.numSteps));
+  int64_t size = llvm::alignTo(llvm::divideCeil(c.numRows, tiles), tileRows);
   auto parallel = scf::ParallelOp::create(
       b, ValueRange{cst(0)}, ValueRange{cst(c.numRows)}, ValueRange{cst(size)});
   OpBuilder::InsertionGuard guard(b);

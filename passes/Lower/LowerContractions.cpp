@@ -83,9 +83,12 @@ LogicalResult plait::lowerContraction(RewriterBase &rewriter,
   else if (split)
     emitSplit(rewriter, op.getLoc(), *contraction, target, split.getInt(),
               isNested);
-  else
-    emitContraction(rewriter, op.getLoc(),
-                    planContraction(*contraction, target), target);
+  else {
+    ContractionTarget here = target;
+    here.parallel &= !isNested;
+    emitContraction(rewriter, op.getLoc(), planContraction(*contraction, here),
+                    here);
+  }
   if (contraction->epilogue)
     rewriter.eraseOp(contraction->epilogue);
   rewriter.eraseOp(op);

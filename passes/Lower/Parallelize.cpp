@@ -6,13 +6,14 @@
 //===----------------------------------------------------------------------===//
 //
 // Parallelize: large ops that are not contractions are split among threads by
-// their outermost parallel dimension. Contractions and their epilogues are split where
+// their outermost parallel dimensions. Contractions and their epilogues are split where
 // they are lowered, clusters where they are fused.
 //
 //===----------------------------------------------------------------------===//
 
 #include "ConvolutionPlan.h"
 #include "Epilogue.h"
+#include "Work.h"
 
 #include "plait/Passes.h"
 
@@ -29,13 +30,31 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
-/// The size of a chunk: about a 32nd, and a divisor, so that shapes stay static.
-/// It is fixed by the shape, never by the number of threads.
-static int64_t chunkSize(int64_t extent) {
-  int64_t size = (extent + 31) / 32;
+/// The size of a chunk: about a `tiles`-th, and a divisor, so that shapes stay
+/// static.
+static int64_t chunkSize(int64_t extent, int64_t tiles) {
+  int64_t size = llvm::divideCeil(extent, tiles);
   while (extent % size != 0)
     ++size;
   return size;
+}
+
+/// The sizes of tiles: of the outermost parallel loop, and of the next where that
+/// one has too few iterations. 0: whole.
+static SmallVector<int64_t> chooseSizes(linalg::LinalgOp op, int64_t tiles) {
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  SmallVector<int64_t> sizes(ranges.size(), 0);
+  for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
+    if (kind != utils::IteratorType::parallel || ranges[loop] < 2)
+      continue;
+    if (tiles < 2)
+      break;
+    int64_t size = chunkSize(ranges[loop], tiles);
+    tiles /= ranges[loop] / size;
+    if (size < ranges[loop])
+      sizes[loop] = size;
+  }
+  return sizes;
 }
 
 /// Whether an index decreases along a loop, as where a filter is turned around.
@@ -123,30 +142,27 @@ static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
       return;
     total *= range;
   }
-  auto kinds = op.getIteratorTypesArray();
-  if (total < minElements || kinds.empty())
+  if (total < minElements)
     return;
-  for (auto [loop, kind] : llvm::enumerate(kinds)) {
-    if (kind != utils::IteratorType::parallel || ranges[loop] < 2)
-      continue;
-    if (runsBackward(op)) {
-      rewriter.setInsertionPoint(op);
-      if (succeeded(divide(rewriter, op, loop, chunkSize(ranges[loop]))))
+  rewriter.setInsertionPoint(op);
+  int64_t tiles = plait::countTiles(total);
+  if (runsBackward(op)) {
+    for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+      if (kind == utils::IteratorType::parallel && ranges[loop] > 1 &&
+          succeeded(divide(rewriter, op, loop, chunkSize(ranges[loop], tiles))))
         return;
-      continue;
-    }
-    SmallVector<int64_t> sizes(ranges.size(), 0);
-    sizes[loop] = chunkSize(ranges[loop]);
-    scf::SCFTilingOptions options;
-    options.setTileSizes(getAsIndexOpFoldResult(op.getContext(), sizes));
-    options.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
-    rewriter.setInsertionPoint(op);
-    auto tiled = scf::tileUsingSCF(
-        rewriter, cast<TilingInterface>(op.getOperation()), options);
-    if (succeeded(tiled))
-      rewriter.replaceOp(op, tiled->replacements);
     return;
   }
+  SmallVector<int64_t> sizes = chooseSizes(op, tiles);
+  if (llvm::all_of(sizes, [](int64_t size) { return size == 0; }))
+    return;
+  scf::SCFTilingOptions options;
+  options.setTileSizes(getAsIndexOpFoldResult(op.getContext(), sizes));
+  options.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
+  auto tiled = scf::tileUsingSCF(
+      rewriter, cast<TilingInterface>(op.getOperation()), options);
+  if (succeeded(tiled))
+    rewriter.replaceOp(op, tiled->replacements);
 }
 
 namespace {

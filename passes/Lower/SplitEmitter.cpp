@@ -22,6 +22,7 @@
 #include "AxpyEmitter.h"
 #include "ContractionEmitter.h"
 #include "Epilogue.h"
+#include "Work.h"
 #include "Workspace.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -37,8 +38,10 @@ public:
       : b(loc, builder), c(contraction), target(target), parts(parts),
         width(std::max<int64_t>(1, target.registerCols / 2)) {
     // Rows are read in whole pages; where there are few parts, more tasks.
-    constexpr int64_t kMinLanes = 1024, kTasks = 32;
-    int64_t wanted = std::max(kMinLanes, c.numLanes * parts / kTasks);
+    constexpr int64_t kMinLanes = 1024;
+    int64_t tiles =
+        countTiles(countElements(c.numRows, c.numLanes, c.numSteps));
+    int64_t wanted = std::max(kMinLanes, c.numLanes * parts / tiles);
     taskLanes = c.numLanes % wanted == 0 ? wanted : c.numLanes;
   }
 
@@ -132,8 +135,11 @@ void SplitEmitter::emitPart(Value part, Value lane, int64_t lanes,
   product.init = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
   if (c.numRows <= kFewRows && !c.lanes.isPanelled())
     emitAxpys(b, b.getLoc(), product, target);
-  else
-    emitContraction(b, b.getLoc(), planContraction(product, target), target);
+  else {
+    ContractionTarget nested = target;
+    nested.parallel = false;
+    emitContraction(b, b.getLoc(), planContraction(product, nested), nested);
+  }
 }
 
 Value SplitEmitter::load(const ContractionOperand &operand, Value row,

@@ -26,15 +26,42 @@ constexpr int64_t kMinParallelElements = 1 << 17;
 /// Multiply-adds that take about as long as one element.
 constexpr int64_t kProductsPerElement = 8;
 
-/// Whether threads should share a product: the work is its multiply-adds and,
-/// with few rows, reading or writing the weight, its largest operand.
-inline bool isWorthThreads(int64_t numRows, int64_t numLanes, int64_t numSteps,
-                           int64_t batch = 1) {
+/// The work of a product, in elements: its multiply-adds and, with few rows,
+/// reading or writing the weight, its largest operand.
+inline int64_t countElements(int64_t numRows, int64_t numLanes,
+                             int64_t numSteps, int64_t batch = 1) {
   int64_t elements =
       std::max({numRows * numSteps, numLanes * numSteps, numRows * numLanes});
   int64_t products = numRows * numLanes * numSteps;
-  return batch * (elements + products / kProductsPerElement) >=
+  return batch * (elements + products / kProductsPerElement);
+}
+
+/// Whether threads should share a product.
+inline bool isWorthThreads(int64_t numRows, int64_t numLanes, int64_t numSteps,
+                           int64_t batch = 1) {
+  return countElements(numRows, numLanes, numSteps, batch) >=
          kMinParallelElements;
+}
+
+/// Into how many tiles a loop over that many elements is divided: a large one
+/// such that 64 threads have one each. Smaller ones share threads with others
+/// (train-side-by-side).
+inline int64_t countTiles(int64_t elements) {
+  constexpr int64_t kMany = 64, kFew = 32, kMinTileElements = 1 << 14;
+  return elements >= kMany * kMinTileElements ? kMany : kFew;
+}
+
+/// Tasks of a product, to balance a few threads.
+constexpr int64_t kMinTasks = 8;
+
+/// Tasks of a product that 64 threads should share. Each copies what it shares
+/// with others, so they are larger than tiles: some 15 us.
+inline int64_t countTasks(int64_t elements) {
+  constexpr int64_t kMany = 64, kMinTaskElements = 1 << 18;
+  int64_t tasks = kMinTasks;
+  while (tasks < kMany && 2 * tasks * kMinTaskElements <= elements)
+    tasks *= 2;
+  return tasks;
 }
 
 } // namespace plait
