@@ -624,8 +624,9 @@ def TrainMarkEpilogues : Pass<"train-mark-epilogues"> {
 def TrainParallelize : Pass<"train-parallelize"> {
   let summary = "Split large elementwise and reduction ops among threads";
   let description = [{
-    Tiles the outermost parallel dimension of linalg ops that are neither
-    contractions nor inside a loop already, into `scf.forall`. Chunks depend on
+    Tiles the outermost parallel dimensions of linalg ops that are neither
+    contractions nor inside a loop already, into `scf.forall`: 32 tiles, 64 from
+    2^20 iterations on, of one dimension where it has as many. Tiles depend on
     shapes alone, reductions are never split, so results are the same for every
     number of threads.
   }];
@@ -975,13 +976,17 @@ def TrainSideBySide : Pass<"train-side-by-side"> {
     ```
 
     Bounds divide the tiles of each loop equally among the lanes, in order, but
-    such that loops with few tiles have them in different lanes. Serial ops of a
-    level whose loops leave threads idle are run by the first lane, which has no
-    tiles then.
+    such that loops with few tiles have them in different lanes. Serial ops that
+    take some microseconds are run by the first lane, which has no tiles then,
+    where the loops of their level have fewer than `lanes` tiles.
 
-    What may touch anything, such as a call, stays where it is. Loops that have
-    `lanes` tiles together are enough, and so is 1 MiB of stack. Results do not
-    change by a bit, for tiles are as they were, and the division depends on
+    Two views of one argument are taken for one; so are a view of the arena whose
+    place is not known, and the whole arena. What may touch anything, such as a
+    call, a global, or a memref that is one of two, stays where it is, and so does
+    everything in a function that its module calls: it may be given one buffer
+    twice. Loops that have `lanes` tiles together are enough, and so is 1 MiB of
+    stack; a loop that loads and stores more than 2^22 elements runs alone. Results
+    do not change by a bit, for tiles are as they were, and the division depends on
     shapes alone.
   }];
   let options = [

@@ -35,6 +35,9 @@ std::optional<SmallVector<int64_t>> plait::tileCounts(scf::ParallelOp loop) {
   return counts;
 }
 
+/// Of a loop that is to run alone.
+static constexpr int64_t kManyTiles = 1 << 20;
+
 /// Whether `op` can be moved to the start of the function once its operands are.
 static bool isFree(Operation &op, const DenseSet<Operation *> &free) {
   auto alloca = dyn_cast<memref::AllocaOp>(op);
@@ -87,6 +90,11 @@ void Levels::finish(Unit &unit) {
     if (!nested.wasInterrupted()) {
       unit.loop = loop;
       unit.tiles = ShapedType::getNumElements(*tileCounts(loop));
+      // A thread would go from a tile of one to a tile of another, and find the
+      // operands of neither in its cache; what threads wait is little beside it.
+      constexpr int64_t kMaxElements = 1 << 22;
+      if (countElements(loop) * unit.tiles > kMaxElements)
+        unit.tiles = kManyTiles;
       return;
     }
   }

@@ -59,7 +59,9 @@ private:
     llvm::SmallVector<mlir::Operation *> ops;
     Footprint footprint;
     mlir::scf::ParallelOp loop;
-    int64_t tiles = 0, elements = 0, stackBytes = 0;
+    /// More tiles than there are lanes: it runs alone.
+    int64_t tiles = 0;
+    int64_t elements = 0, stackBytes = 0;
     /// Earlier units that it depends on.
     llvm::SmallVector<unsigned> before;
     /// Levels between which it may run, and the one that is chosen.

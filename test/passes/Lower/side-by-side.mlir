@@ -243,6 +243,27 @@ func.func @do_not_join_many_tiles(%x: memref<8xf32>, %y: memref<8xf32>, %f: f32)
   return
 }
 
+// The first loop loads and stores more than 2^22 elements: threads are busy enough.
+
+// CHECK-LABEL: func.func @do_not_join_much_work
+// CHECK:         scf.parallel
+// CHECK:         scf.parallel
+func.func @do_not_join_much_work(%x: memref<4xf32>, %y: memref<4xf32>, %f: f32) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %many = arith.constant 1048577 : index
+  scf.parallel (%i) = (%c0) to (%c4) step (%c1) {
+    scf.for %j = %c0 to %many step %c1 {
+      memref.store %f, %x[%i] : memref<4xf32>
+    }
+  }
+  scf.parallel (%i) = (%c0) to (%c4) step (%c1) {
+    memref.store %f, %y[%i] : memref<4xf32>
+  }
+  return
+}
+
 // Two buffers of 640 KiB.
 
 // CHECK-LABEL: func.func @do_not_join_large_stacks
