@@ -122,7 +122,9 @@ def count_joined(text: str, options: str) -> int:
     ("case", "layout"),
     [*((case, "auto") for case in CASES), ("small layers", "row-major"), ("branches", "row-major")],
 )
-def test_bits(tmp_path, case, layout, schedule):
+def test_bits(tmp_path, monkeypatch, case, layout, schedule):
+    # More threads than processors, which else keep each other waiting.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
     text, given = export(case)
 
     def run(threads: int, side_by_side: str):
