@@ -99,6 +99,7 @@ public:
 
 private:
   LogicalResult planDimension(unsigned dim);
+  bool coverAll();
   Value emit(ArrayRef<Phase> phases, Value acc);
 
   RewriterBase &b;
@@ -175,6 +176,30 @@ LogicalResult PhaseSplitter::plan() {
   return success();
 }
 
+/// Whether each pixel of the result is in a phase: then nothing else is.
+bool PhaseSplitter::coverAll() {
+  return llvm::all_of(llvm::enumerate(phases), [&](auto entry) {
+    auto [dim, ofDim] = entry;
+    int64_t count = 0;
+    for (const Phase &phase : ofDim)
+      if (phase.stride == 1)
+        return true;
+      else
+        count += phase.count;
+    return count == shapeOf(op.getDpsInits()[0])[dims[dim].second];
+  });
+}
+
+/// A tensor of the shape of `acc` that nobody has written to, or one of zeros.
+static Value makeLike(OpBuilder &b, Value acc, ArrayRef<int64_t> shape,
+                      linalg::FillOp fill) {
+  Value empty = tensor::EmptyOp::create(b, acc.getLoc(), shape,
+                                        getElementTypeOrSelf(acc));
+  return fill ? linalg::FillOp::create(b, acc.getLoc(), fill.getInputs(), empty)
+                    .getResult(0)
+              : empty;
+}
+
 /// Adds what one phase has in each dimension to `acc`.
 Value PhaseSplitter::emit(ArrayRef<Phase> phase, Value acc) {
   Location loc = op.getLoc();
@@ -213,7 +238,10 @@ Value PhaseSplitter::emit(ArrayRef<Phase> phase, Value acc) {
         getAsIndexOpFoldResult(b.getContext(), high), zero);
   }
   filter = takePart(b, loc, filter, tap, taps, tapStep);
-  Value init = takePart(b, loc, acc, first, count, step);
+  // Sums from zero begin with zeros of their own, not with parts of a tensor.
+  auto fill = op.getDpsInits().front().getDefiningOp<linalg::FillOp>();
+  Value init = fill ? makeLike(b, acc, count, fill)
+                    : takePart(b, loc, acc, first, count, step);
   Operation *part =
       clone(b, op, TypeRange(init.getType()), {input, filter, init});
   return tensor::InsertSliceOp::create(
@@ -225,6 +253,8 @@ Value PhaseSplitter::emit(ArrayRef<Phase> phase, Value acc) {
 
 Value PhaseSplitter::rewrite() {
   Value acc = op.getDpsInits().front();
+  if (acc.getDefiningOp<linalg::FillOp>() && coverAll())
+    acc = makeLike(b, acc, shapeOf(acc), /*fill=*/{});
   SmallVector<Phase> chosen(phases.size());
   std::function<void(unsigned)> choose = [&](unsigned dim) {
     if (dim == phases.size()) {
