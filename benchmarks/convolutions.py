@@ -4,10 +4,10 @@
 
     PYTHONPATH=build/python:python build/venv/bin/python benchmarks/convolutions.py
 
-Forward, gradient of the input, gradient of the weight, as a model of
-`torch.nn` brings them: NCHW, and Plait pads within the time. How the two sides
-take turns: kernels.py. Prints milliseconds of the fastest call, and how many
-times as long Plait takes. Results are checked against torch's in f64 before they
+Forward, the same with a ReLU behind, gradient of the input, gradient of the weight,
+as a model of `torch.nn` brings them: NCHW, and Plait pads within the time. How the
+two sides take turns: kernels.py. Prints milliseconds of the fastest call, and how
+many times as long Plait takes. Results are checked against torch's in f64 before they
 are timed.
 """
 
@@ -33,7 +33,7 @@ LAYERS = {
     "dense 1x1 by 2, 64 to 128 channels": (64, 128, 1, 1, 2, 32),
     "dense 3x3, 512 channels": (512, 512, 1, 3, 1, 4),
 }
-FORMS = ("forward", "dX", "dW")
+FORMS = ("forward", "ReLU", "dX", "dW")
 
 
 def functions(layer: str, batch: int) -> dict[str, tuple[Callable[..., torch.Tensor], list]]:
@@ -52,8 +52,12 @@ def functions(layer: str, batch: int) -> dict[str, tuple[Callable[..., torch.Ten
         at = mask.index(True)
         return lambda grad, x, w: backward(grad, x, w, None, *window, mask)[at]
 
+    def forward(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(x, w, b, stride, padding, 1, groups)
+
     return {
-        "forward": (lambda x, w, b: F.conv2d(x, w, b, stride, padding, 1, groups), [x, w, b]),
+        "forward": (forward, [x, w, b]),
+        "ReLU": (lambda x, w, b: F.relu(forward(x, w, b)), [x, w, b]),
         "dX": (gradient([True, False, False]), [grad, x, w]),
         "dW": (gradient([False, True, False]), [grad, x, w]),
     }

@@ -101,7 +101,8 @@ def TrainSkipZeros : Pass<"train-skip-zeros"> {
     strides, `tensor.pad`) is split into its phases: pixels that are a stride apart
     meet the same taps of the filter, and become a convolution of what was spread
     with those taps. With a stride of 2 and 3x3 taps, four convolutions with 4, 2, 2
-    and 1 taps; a phase without taps keeps its initial value.
+    and 1 taps; a phase without taps keeps its initial value. Where that is zero, each
+    phase has zeros of its own.
 
     A convolution whose filter is spread reads its input with a dilation instead.
     And one of which only a part is read (`tensor.extract_slice`) makes that part.
@@ -116,9 +117,9 @@ def TrainSkipZeros : Pass<"train-skip-zeros"> {
     %dx = linalg.conv_2d_nchw_fchw ins(%s, %w) outs(%z : tensor<8x32x32x32xf32>)
     // after, for one of the phases
     %taps = tensor.extract_slice %w[0, 0, 1, 1] [32, 64, 1, 1] [1, 1, 2, 2]
-    %part = tensor.extract_slice %z[0, 0, 0, 0] [8, 32, 16, 16] [1, 1, 2, 2]
+    %part = linalg.fill ins(%zero) outs(%empty : tensor<8x32x16x16xf32>)
     %p = linalg.conv_2d_nchw_fchw ins(%dy, %taps) outs(%part)
-    %dx = tensor.insert_slice %p into %z[0, 0, 0, 0] [8, 32, 16, 16] [1, 1, 2, 2]
+    %dx = tensor.insert_slice %p into %e[0, 0, 0, 0] [8, 32, 16, 16] [1, 1, 2, 2]
     ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
@@ -557,9 +558,15 @@ def TrainTileConvolutions : Pass<"train-tile-convolutions"> {
     On tensors: a convolution that `train-lower-convolutions` will not make a
     product of is tiled by images and channels into `scf.forall`. In each tile
     stand the padding of its input (or the insertion into zeros that spreads a
-    gradient), and the fill or bias of its output. A weight gradient, whose
-    reduction is over images too, has a loop over some images at a time (`scf.for`)
-    in each tile of channels. Transposed inputs are read through maps.
+    gradient), the fill or bias of its output, and its epilogue
+    (`train-mark-epilogues`); the loop makes the sums, too, if something else reads
+    them. A weight gradient, whose reduction is over images too, has a loop over some
+    images at a time (`scf.for`) in each tile of channels. Transposed inputs are read
+    through maps.
+
+    Of a convolution that becomes products, the image is read transposed instead of
+    being transposed; other padding is divided by its first dimension, as a fill and an
+    insertion for each part.
 
     ```mlir
     %padded = tensor.pad %x low[0, 0, 1, 1] high[0, 0, 1, 1] ...
@@ -593,12 +600,13 @@ def TrainTileConvolutions : Pass<"train-tile-convolutions"> {
 def TrainMarkEpilogues : Pass<"train-mark-epilogues"> {
   let summary = "Choose the elementwise ops that products do on their sums";
   let description = [{
-    On tensors: the first elementwise op that reads a product, and those that follow
-    it, such as bias and activation, a residual, or the gradient of an activation,
+    On tensors: the first elementwise op that reads a product or a convolution, and
+    those that follow it, such as bias and activation, a residual, or the gradient of an activation,
     become one op right behind the product, with the mark `plait.epilogue`. Where
     nothing else reads the product, it works in its place, so that there is no buffer
     for the sums. `train-lower-contractions` applies it to each tile of sums while
-    that is in registers; `train-parallelize` leaves it alone.
+    that is in registers, and what lowers convolutions to each of their tiles;
+    `train-parallelize` leaves it alone.
 
     ```mlir
     // before
@@ -625,8 +633,10 @@ def TrainParallelize : Pass<"train-parallelize"> {
   let summary = "Split large elementwise and reduction ops among threads";
   let description = [{
     Tiles the outermost parallel dimensions of linalg ops that are neither
-    contractions nor inside a loop already, into `scf.forall`: 32 tiles, 64 from
-    2^20 iterations on, of one dimension where it has as many. Tiles depend on
+    contractions with rows or columns nor inside a loop already, into `scf.forall`:
+    32 tiles, 64 from 2^20 iterations on, of one dimension where it has as many. What
+    gives a convolution that becomes products its first values is moved to it, and
+    left to `train-lower-convolutions`. Tiles depend on
     shapes alone, reductions are never split, so results are the same for every
     number of threads.
   }];
@@ -694,10 +704,11 @@ def TrainCheckEpilogues : Pass<"train-check-epilogues"> {
   let summary = "See that elementwise ops can run while their products do";
   let description = [{
     On buffers: takes the mark `plait.epilogue` from ops that do not stand right
-    behind a product which `train-lower-contractions` lowers, or whose results may
-    share memory with what that product or the op reads, with a remark that says why.
-    The buffers of the results of the others are allocated before the product, for
-    they are written while it reads its operands.
+    behind a product which `train-lower-contractions` lowers or a convolution, or
+    whose results may share memory with what that or the op reads, or with what gives
+    a convolution's output its first values, with a remark that says why. The buffers
+    of the results of the others are allocated before all of these, for they are
+    written while the operands are read.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }
@@ -809,6 +820,10 @@ def TrainVectorizeConvolutions : Pass<"train-vectorize-convolutions"> {
     }
     ```
 
+    Sums begin in registers with the constant or the bias that a fill or broadcast
+    right before would store, and the epilogue right behind is applied before they are
+    stored.
+
     An output that vectors run along is a chain of multiply-adds for each element.
     Where they run along a reduction, each lane is one, and lanes are added in
     halves. The order depends on the shape and the width of a vector alone.
@@ -874,6 +889,11 @@ def TrainLowerConvolutions : Pass<"train-lower-convolutions"> {
 
     A tile of several images whose output channels lie between images and pixels
     (NCHW) is computed in a buffer of its own, and copied.
+
+    What gives the output its first values right before (a fill, a bias) and the
+    epilogue right behind (`train-mark-epilogues`) are done tile by tile. A zero stands
+    right before the product, which begins with it in registers. Where the output is
+    one tile that threads share, they share these, too.
 
     Depthwise convolutions and those with at most 8 output channels in a group
     (for `train-vectorize-convolutions`), other element types and dynamic shapes

@@ -91,10 +91,10 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(createCSEPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(plait::createTrainFinalizeAbi());
-  // Before buffers are placed, for it makes some.
-  pm.addPass(plait::createTrainLowerConvolutions());
   // It says how long buffers are alive.
   pm.addPass(plait::createTrainCheckEpilogues());
+  // Before buffers are placed, for it makes some.
+  pm.addPass(plait::createTrainLowerConvolutions());
   pm.addPass(plait::createTrainPlanArena());
 }
 
@@ -118,16 +118,17 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   products.registerRows = target.registerRows;
   products.registerCols = target.registerCols;
   pm.addPass(plait::createTrainLowerContractions(products));
+  // Before loops over elements change: some are parts of it.
+  plait::TrainVectorizeConvolutionsOptions windows;
+  windows.registerRows = target.registerRows;
+  windows.registerCols = target.registerCols;
+  pm.addPass(plait::createTrainVectorizeConvolutions(windows));
   pm.addPass(plait::createTrainExpandCopies());
   addBFloat16(pm);
   // What is left is loops over elements: make them such that vectors can be used.
   pm.addPass(plait::createTrainApproximateMath());
   pm.addPass(plait::createTrainCollapseLoops());
   pm.addPass(plait::createTrainVectorizeCopies());
-  plait::TrainVectorizeConvolutionsOptions windows;
-  windows.registerRows = target.registerRows;
-  windows.registerCols = target.registerCols;
-  pm.addPass(plait::createTrainVectorizeConvolutions(windows));
   pm.addPass(plait::createTrainVectorizeReductions());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
@@ -169,11 +170,11 @@ void plait::buildLoweringPipeline(OpPassManager &pm,
   pm.addPass(createTrainFuseClusters(fuse));
   // Updates are linalg ops now, and loops still whole.
   pm.addPass(createTrainUpdateRows());
-  // What it fuses must not be divided alone before.
-  pm.addPass(createTrainTileConvolutions());
   // Before threads divide the loops that products take in, and before buffers.
   if (target.epilogues)
     pm.addPass(createTrainMarkEpilogues());
+  // What clusters and epilogues fuse must not be divided alone before.
+  pm.addPass(createTrainTileConvolutions());
   pm.addPass(createTrainParallelize());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createTrainLocalizeInits());

@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Lower/ConvolutionPlan.h"
 #include "../Lower/Epilogue.h"
 #include "../Lower/Workspace.h"
 #include "MergeLoops.h"
@@ -301,7 +302,7 @@ struct MarkEpilogues : plait::impl::TrainMarkEpiloguesBase<MarkEpilogues> {
   void runOnOperation() override {
     SmallVector<linalg::LinalgOp> products;
     getOperation()->walk([&](linalg::LinalgOp op) {
-      if ((isMatrixProduct(op) || blocksOfResult(op)) &&
+      if ((isMatrixProduct(op) || blocksOfResult(op) || takesEpilogue(op)) &&
           op.hasPureTensorSemantics() && !isInParallelLoop(op->getBlock()))
         products.push_back(op);
     });

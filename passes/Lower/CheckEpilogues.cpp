@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ConvolutionPlan.h"
 #include "Epilogue.h"
 
 #include "plait/Passes.h"
@@ -68,11 +69,21 @@ static Operation *previousEffect(Operation *op) {
   return op;
 }
 
+/// What `product` reads, and, for it may be done with that, what gives its output
+/// the first values.
+static SmallVector<Value> inputsOf(linalg::LinalgOp product) {
+  SmallVector<Value> inputs = product.getDpsInputs();
+  if (linalg::LinalgOp first = findFirstValues(product))
+    llvm::append_range(inputs, first.getDpsInputs());
+  return inputs;
+}
+
 /// Why `op` cannot be the epilogue of `before`; empty if it can.
 static StringRef reasonAgainst(linalg::GenericOp op, Operation *before) {
   auto product = dyn_cast_or_null<linalg::LinalgOp>(before);
   StringRef reason;
-  if (!product || failed(matchContraction(product, reason)))
+  if (!product ||
+      (failed(matchContraction(product, reason)) && !takesEpilogue(product)))
     return "no product that is lowered to tiles stands right before it";
   if (!isEpilogueBody(op) ||
       !llvm::all_of(op->getOperands(), isContiguousInRows))
@@ -88,7 +99,7 @@ static StringRef reasonAgainst(linalg::GenericOp op, Operation *before) {
       return "an operand may share memory with the product";
     if (!op.isDpsInit(&operand))
       continue;
-    for (Value input : product.getDpsInputs())
+    for (Value input : inputsOf(product))
       if (mayOverlap(value, input))
         return "a result may share memory with what the product reads";
     for (OpOperand &other : op->getOpOperands())
@@ -110,8 +121,11 @@ static void check(linalg::GenericOp op) {
   }
   // Alive before the product, so that the arena gives no result the place of an
   // operand that is last read by it.
+  Operation *first = findFirstValues(cast<linalg::LinalgOp>(product));
   while (op->getPrevNode() != product)
     product->getNextNode()->moveBefore(product);
+  while (first && first->getNextNode() != product)
+    first->getNextNode()->moveBefore(first);
 }
 
 namespace {

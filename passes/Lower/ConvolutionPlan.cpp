@@ -15,6 +15,9 @@
 #include "../Divisor.h"
 #include "ContractionPlan.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
 using namespace mlir;
 using namespace plait;
 
@@ -173,4 +176,34 @@ bool plait::becomesProducts(linalg::LinalgOp op) {
   StringRef reason;
   return linalg::isaConvolutionOpInterface(op) &&
          succeeded(planConvolution(op, reason));
+}
+
+bool plait::takesEpilogue(linalg::LinalgOp op) {
+  StringRef reason;
+  return linalg::isaConvolutionOpInterface(op) &&
+         succeeded(isStaticMultiplyAdd(op, reason)) &&
+         op.getIndexingMapsArray()[2].isProjectedPermutation();
+}
+
+//===----------------------------------------------------------------------===//
+// First values
+//===----------------------------------------------------------------------===//
+
+bool plait::givesFirstValues(linalg::LinalgOp op) {
+  if (op.getNumDpsInits() != 1 || op.hasDynamicShape() ||
+      op.getNumParallelLoops() != op.getNumLoops())
+    return false;
+  OpOperand *output = op.getDpsInitOperand(0);
+  return op.getMatchingIndexingMap(output).isIdentity() &&
+         !op.payloadUsesValueFromOperand(output);
+}
+
+linalg::LinalgOp plait::findFirstValues(linalg::LinalgOp conv) {
+  Operation *prev = conv->getPrevNode();
+  while (prev && (isMemoryEffectFree(prev) || isa<memref::AllocOp>(prev)))
+    prev = prev->getPrevNode();
+  auto op = dyn_cast_or_null<linalg::LinalgOp>(prev);
+  bool isFound = op && op.hasPureBufferSemantics() && givesFirstValues(op) &&
+                 op.getDpsInits()[0] == conv.getDpsInits()[0];
+  return isFound ? op : linalg::LinalgOp();
 }

@@ -49,6 +49,18 @@ mlir::FailureOr<Convolution> planConvolution(mlir::linalg::LinalgOp op,
 /// Whether train-lower-convolutions will lower `op`, on tensors or on buffers.
 bool becomesProducts(mlir::linalg::LinalgOp op);
 
+/// Whether `op`, on tensors or on buffers, is a convolution that an elementwise op
+/// behind it can be done with, tile by tile.
+bool takesEpilogue(mlir::linalg::LinalgOp op);
+
+/// Whether `op`, on tensors or on buffers, gives each element of its result a value
+/// and reads none of them: a fill, or a bias for each element.
+bool givesFirstValues(mlir::linalg::LinalgOp op);
+
+/// On buffers: the op that gives the output of `conv` its first values, if there is
+/// nothing between them with an effect on memory. Null if there is none.
+mlir::linalg::LinalgOp findFirstValues(mlir::linalg::LinalgOp conv);
+
 } // namespace plait
 
 #endif // PLAIT_PASSES_LOWER_CONVOLUTIONPLAN_H

@@ -13,6 +13,9 @@
 // too, of other proportions: a "filter" as large as the image, and an output of
 // 3x3. So nothing here assumes that filters are small.
 //
+// What gives the output its first values, a zero or a bias, and the epilogue of
+// the convolution are done tile by tile, too, while the tile is in a cache.
+//
 // It runs on buffers, before they are placed: the columns are one, and inside
 // a parallel loop each thread has its own.
 //
@@ -20,6 +23,7 @@
 
 #include "../Divisor.h"
 #include "ConvolutionPlan.h"
+#include "Epilogue.h"
 
 #include "plait/Passes.h"
 
@@ -68,6 +72,16 @@ tileLoops(RewriterBase &rewriter, linalg::LinalgOp op, ArrayRef<int64_t> tile,
   return cast<linalg::LinalgOp>(tiled->tiledOps.front());
 }
 
+/// Divides `op` among threads by its outermost loop. Returns a part.
+static linalg::LinalgOp shareLoop(RewriterBase &b, linalg::LinalgOp op) {
+  SmallVector<int64_t> tile = op.getStaticLoopRanges();
+  tile[0] = largestDivisor(tile[0], llvm::divideCeil(tile[0], 32));
+  OpBuilder::InsertionGuard guard(b);
+  auto part =
+      tileLoops(b, op, tile, 0u, scf::SCFTilingOptions::LoopType::ForallOp);
+  return succeeded(part) ? *part : op;
+}
+
 /// Collapses the dimensions of `memref` into `groups` of them.
 static Value collapse(OpBuilder &b, Location loc, Value memref,
                       ArrayRef<ReassociationIndices> groups) {
@@ -97,9 +111,11 @@ splitAt(unsigned channel, ArrayRef<unsigned> loops, ArrayRef<int64_t> tile) {
   return groups;
 }
 
-/// Copies; a shared one in parallel along its outermost loop.
-static void makeCopy(RewriterBase &b, Location loc, Value from, Value to,
-                     AffineMap fromMap, AffineMap toMap, bool isShared) {
+/// Copies; a shared one in parallel along its outermost loop. Returns the copy,
+/// of one part.
+static linalg::LinalgOp makeCopy(RewriterBase &b, Location loc, Value from,
+                                 Value to, AffineMap fromMap, AffineMap toMap,
+                                 bool isShared) {
   SmallVector<utils::IteratorType> kinds(fromMap.getNumDims(),
                                          utils::IteratorType::parallel);
   linalg::LinalgOp copy = linalg::GenericOp::create(
@@ -107,12 +123,7 @@ static void makeCopy(RewriterBase &b, Location loc, Value from, Value to,
       [](OpBuilder &b, Location loc, ValueRange args) {
         linalg::YieldOp::create(b, loc, args.front());
       });
-  if (!isShared)
-    return;
-  SmallVector<int64_t> tile = copy.getStaticLoopRanges();
-  tile[0] = largestDivisor(tile[0], llvm::divideCeil(tile[0], 32));
-  OpBuilder::InsertionGuard guard(b);
-  (void)tileLoops(b, copy, tile, 0u, scf::SCFTilingOptions::LoopType::ForallOp);
+  return isShared ? shareLoop(b, copy) : copy;
 }
 
 static Value allocate(OpBuilder &b, Location loc, ArrayRef<unsigned> loops,
@@ -163,9 +174,10 @@ static void multiply(OpBuilder &b, Location loc, Value filter, bool stepsInner,
       });
 }
 
-/// Replaces a convolution of one tile by a copy and a product.
+/// Replaces a convolution of one tile by a copy and a product, whose sums begin
+/// with `first` if there is one.
 static void rewriteTile(RewriterBase &b, linalg::LinalgOp op,
-                        const Convolution &conv) {
+                        const Convolution &conv, Value first) {
   Location loc = op.getLoc();
   b.setInsertionPoint(op);
   SmallVector<unsigned> order =
@@ -188,6 +200,9 @@ static void rewriteTile(RewriterBase &b, linalg::LinalgOp op,
     return llvm::any_of(
         group, [&](int64_t dim) { return loops[dim] == conv.channel; });
   };
+  // Right before the product, which then does it in registers.
+  if (first)
+    linalg::FillOp::create(b, loc, first, acc);
   multiply(b, loc, filter, isChannel(filterLoops, filterSplit[0]), columns,
            conv.placesInner, acc, isChannel(outputLoops, outputSplit[1]));
   b.eraseOp(op);
@@ -195,9 +210,10 @@ static void rewriteTile(RewriterBase &b, linalg::LinalgOp op,
 
 /// Gives a tile whose output is no matrix in memory one of its own that is copied
 /// back: of several images, where channels lie between images and pixels, or of
-/// pixels with gaps between them. Returns the op on it.
-static linalg::LinalgOp gatherOutput(RewriterBase &b, linalg::LinalgOp op,
-                                     const Convolution &conv) {
+/// pixels with gaps between them. Returns the op on it, and the copy.
+static std::pair<linalg::LinalgOp, linalg::LinalgOp>
+gatherOutput(RewriterBase &b, linalg::LinalgOp op, const Convolution &conv,
+             bool hasValues) {
   Location loc = op.getLoc();
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   SmallVector<unsigned> loops = {conv.channel};
@@ -218,16 +234,17 @@ static linalg::LinalgOp gatherOutput(RewriterBase &b, linalg::LinalgOp op,
   b.setInsertionPoint(op);
   Value output = op->getOperand(2);
   Value own = allocate(b, loc, loops, conv.tile);
-  makeCopy(b, loc, output, own, there, here, conv.isShared);
+  if (hasValues)
+    makeCopy(b, loc, output, own, there, here, conv.isShared);
   maps[2] = gathered;
   auto result = linalg::GenericOp::create(
       b, loc, ValueRange{op->getOperand(0), op->getOperand(1)}, ValueRange{own},
       maps, op.getIteratorTypesArray());
   b.inlineRegionBefore(*op.getBlock()->getParent(), result.getRegion(),
                        result.getRegion().begin());
-  makeCopy(b, loc, own, output, here, there, conv.isShared);
+  auto copy = makeCopy(b, loc, own, output, here, there, conv.isShared);
   b.eraseOp(op);
-  return result;
+  return {result, copy};
 }
 
 /// Whether the elements of `memref` lie without gaps, row-major.
@@ -252,31 +269,112 @@ static void makeFilterDense(RewriterBase &rewriter, linalg::LinalgOp op) {
   rewriter.modifyOpInPlace(op, [&] { filter.set(dense); });
 }
 
-static LogicalResult lowerConvolution(RewriterBase &rewriter,
-                                      linalg::LinalgOp op, StringRef &reason) {
-  FailureOr<Convolution> conv = planConvolution(op, reason);
-  if (failed(conv))
+//===----------------------------------------------------------------------===//
+// What stands around
+//===----------------------------------------------------------------------===//
+
+/// Does for `part` of `whole`, the output of a convolution, what `op` does for all
+/// of it, at the insertion point.
+static void repeatFor(RewriterBase &b, linalg::LinalgOp op, Value whole,
+                      Value part, bool isShared) {
+  linalg::LinalgOp result;
+  if (auto view = part.getDefiningOp<memref::SubViewOp>();
+      view && part != whole) {
+    auto tiled = cast<TilingInterface>(op.getOperation())
+                     .getTiledImplementation(b, view.getMixedOffsets(),
+                                             view.getMixedSizes());
+    assert(succeeded(tiled) && "loops of a structured op can be tiled");
+    result = cast<linalg::LinalgOp>(tiled->tiledOps.front());
+  } else {
+    result = cast<linalg::LinalgOp>(b.clone(*op.getOperation()));
+  }
+  result->removeAttr(kEpilogueAttr);
+  // Threads share one large tile.
+  if (isShared && part == whole)
+    shareLoop(b, result);
+}
+
+/// A convolution that becomes products, with what is done in each tile of it.
+namespace {
+class ConvolutionLowering {
+public:
+  ConvolutionLowering(RewriterBase &rewriter, linalg::LinalgOp op,
+                      Convolution conv)
+      : b(rewriter), op(op), conv(std::move(conv)), output(op->getOperand(2)),
+        init(findFirstValues(op)), epilogue(findEpilogue(op)) {}
+  LogicalResult lower();
+
+private:
+  LogicalResult lowerTile(linalg::LinalgOp tile);
+  void finish(linalg::LinalgOp last, Value part);
+
+  RewriterBase &b;
+  linalg::LinalgOp op;
+  Convolution conv;
+  Value output;
+  linalg::LinalgOp init;
+  linalg::GenericOp epilogue;
+};
+} // namespace
+
+/// The epilogue for `part`, which `last` is the last to write to.
+void ConvolutionLowering::finish(linalg::LinalgOp last, Value part) {
+  if (!epilogue)
+    return;
+  b.setInsertionPointAfter(last);
+  repeatFor(b, epilogue, output, part, conv.isShared);
+}
+
+LogicalResult ConvolutionLowering::lowerTile(linalg::LinalgOp tile) {
+  Value part = tile->getOperand(2), zero;
+  if (auto fill = dyn_cast_or_null<linalg::FillOp>(init.getOperation())) {
+    zero = fill.value();
+  } else if (init) {
+    b.setInsertionPoint(tile);
+    repeatFor(b, init, output, part, conv.isShared);
+  }
+  bool isMatrix =
+      isDense(output) &&
+      succeeded(splitAt(conv.channel, *loopsOf(tile.getIndexingMapsArray()[2]),
+                        conv.tile));
+  if (isMatrix) {
+    finish(tile, part);
+  } else {
+    auto [gathered, copy] = gatherOutput(b, tile, conv, /*hasValues=*/!zero);
+    finish(copy, copy.getDpsInits()[0]);
+    tile = gathered;
+  }
+  bool isOneStep = llvm::all_of(conv.steps, [&](unsigned loop) {
+    return conv.tile[loop] == tile.getStaticLoopRanges()[loop];
+  });
+  if (zero && !isOneStep) {
+    b.setInsertionPoint(tile);
+    linalg::FillOp::create(b, tile.getLoc(), zero, tile->getOperand(2));
+  }
+  auto step = tileLoops(b, tile, conv.tile, conv.steps,
+                        scf::SCFTilingOptions::LoopType::ForOp);
+  if (failed(step))
     return failure();
-  bool hasGaps = !isDense(op->getOperand(2));
-  makeFilterDense(rewriter, op);
+  rewriteTile(b, *step, conv, isOneStep ? zero : Value());
+  return success();
+}
+
+LogicalResult ConvolutionLowering::lower() {
+  makeFilterDense(b, op);
   using LoopType = scf::SCFTilingOptions::LoopType;
   bool isNested = op->getParentOfType<scf::ForallOp>() ||
                   op->getParentOfType<scf::ParallelOp>();
-  SmallVector<unsigned> outer = conv->groups;
-  llvm::append_range(outer, conv->places);
-  conv->isShared &= !isNested;
-  auto tile = tileLoops(rewriter, op, conv->tile, outer,
+  SmallVector<unsigned> outer = conv.groups;
+  llvm::append_range(outer, conv.places);
+  conv.isShared &= !isNested;
+  auto tile = tileLoops(b, op, conv.tile, outer,
                         isNested ? LoopType::ForOp : LoopType::ForallOp);
-  if (failed(tile))
+  if (failed(tile) || failed(lowerTile(*tile)))
     return failure();
-  if (hasGaps ||
-      failed(splitAt(conv->channel, *loopsOf(tile->getIndexingMapsArray()[2]),
-                     conv->tile)))
-    tile = gatherOutput(rewriter, *tile, *conv);
-  tile = tileLoops(rewriter, *tile, conv->tile, conv->steps, LoopType::ForOp);
-  if (failed(tile))
-    return failure();
-  rewriteTile(rewriter, *tile, *conv);
+  if (init)
+    b.eraseOp(init);
+  if (epilogue)
+    b.eraseOp(epilogue);
   return success();
 }
 
@@ -293,7 +391,9 @@ struct LowerConvolutions
     for (linalg::LinalgOp op : ops) {
       Location loc = op.getLoc();
       StringRef reason;
-      if (failed(lowerConvolution(rewriter, op, reason)))
+      FailureOr<Convolution> conv = planConvolution(op, reason);
+      if (failed(conv) ||
+          failed(ConvolutionLowering(rewriter, op, *conv).lower()))
         remark::missed(loc, remark::RemarkOpts::name("LowerConvolutions")
                                 .category("train-lower-convolutions"))
             << ("convolution not lowered: " + reason).str();

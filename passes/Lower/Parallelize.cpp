@@ -128,13 +128,41 @@ static LogicalResult divide(RewriterBase &rewriter, linalg::LinalgOp op,
   return success();
 }
 
+/// Whether threads divide `op` as a product. A sum of products for each element of
+/// what it makes, as in the gradient of batch-norm, has no rows or columns to be
+/// divided by.
+static bool isProduct(linalg::LinalgOp op) {
+  if (!linalg::isaContractionOpInterface(op))
+    return false;
+  auto dims = linalg::inferContractionDims(op);
+  return failed(dims) || !dims->m.empty() || !dims->n.empty();
+}
+
+/// The convolution that `op` gives its first values, if that becomes products: it
+/// does so for each tile.
+static linalg::LinalgOp convolutionBehind(linalg::LinalgOp op) {
+  if (op->getNumResults() != 1 || !op->hasOneUse() ||
+      !plait::givesFirstValues(op))
+    return {};
+  OpOperand &use = *op->use_begin();
+  auto user = dyn_cast<linalg::LinalgOp>(use.getOwner());
+  return user && user.isDpsInit(&use) && user->getBlock() == op->getBlock() &&
+                 plait::becomesProducts(user)
+             ? user
+             : linalg::LinalgOp();
+}
+
 static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
                         int64_t minElements) {
-  if (op->getParentOfType<LoopLikeOpInterface>() ||
-      linalg::isaContractionOpInterface(op) || op->getNumResults() == 0 ||
-      plait::becomesProducts(op) || op->hasAttr(plait::kEpilogueAttr) ||
+  if (op->getParentOfType<LoopLikeOpInterface>() || isProduct(op) ||
+      op->getNumResults() == 0 || plait::becomesProducts(op) ||
+      op->hasAttr(plait::kEpilogueAttr) ||
       isa<linalg::FillOp>(op)) // a product's fill folds into its lowering
     return;
+  if (linalg::LinalgOp convolution = convolutionBehind(op)) {
+    op->moveBefore(convolution);
+    return;
+  }
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
   int64_t total = 1;
   for (int64_t range : ranges) {

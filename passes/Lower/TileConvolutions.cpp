@@ -11,13 +11,18 @@
 // as often again. Here such a convolution is divided among threads by images and
 // channels, and each tile pads, spreads and fills its own part, in the cache.
 //
+// Other convolutions become products later (train-lower-convolutions). Here their
+// images are padded in parallel, and not transposed.
+//
 // It runs on tensors, where producers are known. It never tiles an image.
 //
 //===----------------------------------------------------------------------===//
 
 #include "../Divisor.h"
 #include "ContractionPlan.h"
+#include "ConvolutionInputs.h"
 #include "ConvolutionPlan.h"
+#include "Epilogue.h"
 
 #include "plait/Passes.h"
 
@@ -38,52 +43,6 @@ namespace plait {
 #define GEN_PASS_DEF_TRAINTILECONVOLUTIONS
 #include "plait/Passes.h.inc"
 } // namespace plait
-
-//===----------------------------------------------------------------------===//
-// Transposes
-//===----------------------------------------------------------------------===//
-
-/// `pad` without the transpose that makes its source, if one does.
-static Value padBeforeTranspose(RewriterBase &rewriter, tensor::PadOp pad,
-                                linalg::TransposeOp transpose) {
-  ArrayRef<int64_t> permutation = transpose.getPermutation();
-  SmallVector<OpFoldResult> low(permutation.size()), high(permutation.size());
-  for (auto [to, from] : llvm::enumerate(permutation)) {
-    low[from] = pad.getMixedLowPad()[to];
-    high[from] = pad.getMixedHighPad()[to];
-  }
-  return tensor::PadOp::create(rewriter, pad.getLoc(), Type(),
-                               transpose.getInput(), low, high,
-                               pad.getConstantPaddingValue());
-}
-
-/// Reads inputs through maps instead of transposing them.
-static linalg::GenericOp foldTransposes(RewriterBase &rewriter,
-                                        linalg::GenericOp op) {
-  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  rewriter.setInsertionPoint(op);
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    auto pad = input->get().getDefiningOp<tensor::PadOp>();
-    if (pad && !pad.getConstantPaddingValue())
-      continue;
-    Value transposed = pad ? pad.getSource() : input->get();
-    auto transpose = transposed.getDefiningOp<linalg::TransposeOp>();
-    if (!transpose)
-      continue;
-    Value source = pad ? padBeforeTranspose(rewriter, pad, transpose)
-                       : transpose.getInput();
-    AffineMap &map = maps[input->getOperandNumber()];
-    SmallVector<AffineExpr> exprs(map.getNumResults());
-    for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
-      exprs[from] = map.getResult(to);
-    map = AffineMap::get(map.getNumDims(), 0, exprs, op.getContext());
-    rewriter.modifyOpInPlace(op, [&] { input->set(source); });
-  }
-  rewriter.modifyOpInPlace(op, [&] {
-    op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
-  });
-  return op;
-}
 
 //===----------------------------------------------------------------------===//
 // Sizes
@@ -190,34 +149,85 @@ Tiles TileSizes::choose() {
 // Rewriting
 //===----------------------------------------------------------------------===//
 
-/// Tiles `op` and, with it, what fills its output. Returns the tile.
+/// Whether `op` fills a tensor, or repeats a smaller one.
+static bool isInit(Operation *op) {
+  auto init = dyn_cast<linalg::LinalgOp>(op);
+  return init && givesFirstValues(init) &&
+         llvm::none_of(init.getDpsInputOperands(), [&](OpOperand *input) {
+           return init.getMatchingIndexingMap(input).getNumResults() ==
+                  init.getNumLoops();
+         });
+}
+
+/// The epilogue of `op`, or null. It works on the dimensions of the output.
+static linalg::GenericOp findEpilogueOf(linalg::LinalgOp op) {
+  for (Operation *user : op->getResult(0).getUsers())
+    if (auto epilogue = dyn_cast<linalg::GenericOp>(user);
+        epilogue && epilogue->hasAttr(kEpilogueAttr) &&
+        epilogue->getBlock() == op->getBlock())
+      return epilogue;
+  return {};
+}
+
+/// Replaces `value` behind the loops of `tiled`; what is left of it in them are
+/// slices that fusion replaced.
+static void replaceOutside(RewriterBase &rewriter, OpResult value,
+                           const scf::SCFTileAndFuseResult &tiled) {
+  Operation *loop = tiled.loops.front();
+  Value replacement = tiled.replacements.lookup(value);
+  for (OpOperand &use : llvm::make_early_inc_range(value.getUses())) {
+    Operation *user = use.getOwner();
+    bool isInside = loop->isProperAncestor(user);
+    if (!isInside && replacement)
+      rewriter.modifyOpInPlace(user, [&] { use.set(replacement); });
+    else if (isInside && user->use_empty())
+      rewriter.eraseOp(user);
+  }
+}
+
+/// Tiles `op` and, with it, what fills its output, or, if there is an `epilogue`,
+/// that and `op` with it. Returns the tile of `op`.
 static FailureOr<linalg::GenericOp>
 tileAndFill(RewriterBase &rewriter, linalg::GenericOp op,
-            ArrayRef<int64_t> sizes, scf::SCFTilingOptions::LoopType type) {
+            linalg::GenericOp epilogue, ArrayRef<int64_t> sizes,
+            scf::SCFTilingOptions::LoopType type) {
   if (llvm::all_of(sizes, [](int64_t size) { return size == 0; }))
     return op;
+  linalg::GenericOp root = epilogue ? epilogue : op;
+  SmallVector<int64_t> rootSizes(sizes);
+  if (epilogue) {
+    rootSizes.clear();
+    for (AffineExpr expr : op.getIndexingMapsArray()[2].getResults())
+      rootSizes.push_back(sizes[cast<AffineDimExpr>(expr).getPosition()]);
+  }
   scf::SCFTileAndFuseOptions options;
   options.tilingOptions.setTileSizes(
-      getAsIndexOpFoldResult(op.getContext(), sizes));
+      getAsIndexOpFoldResult(op.getContext(), rootSizes));
   options.tilingOptions.setLoopType(type);
+  // Sums that something else reads, too, are stored.
+  bool isRead = !op->hasOneUse();
   // A sum that goes on from tile to tile begins once.
   bool isReduction = type == scf::SCFTilingOptions::LoopType::ForOp;
   options.setFusionControlFn(
       [=](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
           -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
-        if (!isDestination || isReduction ||
-            !isa<linalg::FillOp, linalg::BroadcastOp>(producer.getOwner()))
+        if (epilogue && producer.getOwner() == op)
+          return scf::SCFTileAndFuseOptions::ControlFnResult{isRead};
+        if (!isDestination || isReduction || !isInit(producer.getOwner()))
           return std::nullopt;
         return scf::SCFTileAndFuseOptions::ControlFnResult{};
       });
-  rewriter.setInsertionPoint(op);
+  rewriter.setInsertionPoint(root);
   auto result = scf::tileConsumerAndFuseProducersUsingSCF(
-      rewriter, cast<TilingInterface>(op.getOperation()), options);
+      rewriter, cast<TilingInterface>(root.getOperation()), options);
   if (failed(result))
     return failure();
-  for (OpResult value : op->getResults())
-    rewriter.replaceAllUsesWith(value, result->replacements.lookup(value));
-  rewriter.eraseOp(op);
+  for (linalg::GenericOp done : {root, op})
+    for (OpResult value : done->getResults())
+      replaceOutside(rewriter, value, *result);
+  rewriter.eraseOp(root);
+  if (op != root)
+    rewriter.eraseOp(op);
   for (Operation *tiled : result->tiledAndFusedOps)
     if (auto generic = dyn_cast<linalg::GenericOp>(tiled);
         generic && isContractionCandidate(generic))
@@ -319,23 +329,40 @@ static bool isCandidate(linalg::LinalgOp op, int64_t minElements) {
          op.getIndexingMapsArray()[2].isProjectedPermutation();
 }
 
+/// `op` itself, or in the place of a named one a general one.
+static FailureOr<linalg::GenericOp> generalize(RewriterBase &rewriter,
+                                               linalg::LinalgOp op) {
+  rewriter.setInsertionPoint(op);
+  if (auto generic = dyn_cast<linalg::GenericOp>(op.getOperation()))
+    return generic;
+  return linalg::generalizeNamedOp(rewriter, op);
+}
+
+/// A convolution that becomes products copies what it reads of its input, in any
+/// layout, so that it needs no transposed one, as a weight gradient has.
+static void readInPlace(RewriterBase &rewriter, linalg::LinalgOp op) {
+  Value input = op->getOperand(0);
+  if (auto pad = input.getDefiningOp<tensor::PadOp>())
+    input = pad.getSource();
+  if (!input.getDefiningOp<linalg::TransposeOp>())
+    return;
+  if (auto generic = generalize(rewriter, op); succeeded(generic))
+    foldTransposes(rewriter, *generic, /*numInputs=*/1);
+}
+
 static LogicalResult tileConvolution(RewriterBase &rewriter,
                                      linalg::LinalgOp op) {
   using LoopType = scf::SCFTilingOptions::LoopType;
-  rewriter.setInsertionPoint(op);
-  auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
-  if (!generic) {
-    auto general = linalg::generalizeNamedOp(rewriter, op);
-    if (failed(general))
-      return failure();
-    generic = *general;
-  }
-  generic = foldTransposes(rewriter, generic);
+  auto general = generalize(rewriter, op);
+  if (failed(general))
+    return failure();
+  linalg::GenericOp generic =
+      foldTransposes(rewriter, *general, /*numInputs=*/2);
   Tiles tiles = TileSizes(generic).choose();
-  auto tile =
-      tileAndFill(rewriter, generic, tiles.parallel, LoopType::ForallOp);
+  auto tile = tileAndFill(rewriter, generic, findEpilogueOf(generic),
+                          tiles.parallel, LoopType::ForallOp);
   if (succeeded(tile))
-    tile = tileAndFill(rewriter, *tile, tiles.reduction, LoopType::ForOp);
+    tile = tileAndFill(rewriter, *tile, {}, tiles.reduction, LoopType::ForOp);
   if (failed(tile))
     return failure();
   if (tiles.fitsCache)
@@ -349,11 +376,15 @@ struct TileConvolutions
   using Base::Base;
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
-    SmallVector<linalg::LinalgOp> ops;
+    SmallVector<linalg::LinalgOp> ops, products;
     getOperation()->walk([&](linalg::LinalgOp op) {
       if (isCandidate(op, minElements))
         ops.push_back(op);
+      else if (op.hasPureTensorSemantics() && becomesProducts(op))
+        products.push_back(op);
     });
+    for (linalg::LinalgOp op : products)
+      readInPlace(rewriter, op);
     for (linalg::LinalgOp op : ops) {
       Location loc = op.getLoc();
       if (failed(tileConvolution(rewriter, op))) {
@@ -361,6 +392,10 @@ struct TileConvolutions
         return signalPassFailure();
       }
     }
+    SmallVector<tensor::PadOp> pads;
+    getOperation()->walk([&](tensor::PadOp pad) { pads.push_back(pad); });
+    for (tensor::PadOp pad : pads)
+      dividePad(rewriter, pad, minElements);
   }
 };
 } // namespace

@@ -10,13 +10,18 @@
 // block has the sums in registers; it loads each vector of the input once, and
 // uses it for all taps, rows and channels that need it.
 //
+// Sums begin in registers with the zero or the bias that would stand in memory,
+// and go through the epilogue before they are stored.
+//
 // Each sum along a parallel loop is one chain of multiply-adds. Where vectors
 // run along a reduction, as along the rows of a weight gradient, each lane is
 // such a chain, and lanes are halved until one is left.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ConvolutionPlan.h"
 #include "DirectConvolution.h"
+#include "Epilogue.h"
 #include "Lanes.h"
 
 #include "plait/Passes.h"
@@ -56,14 +61,17 @@ struct LoadedOperand {
 class ConvolutionEmitter {
 public:
   ConvolutionEmitter(OpBuilder &builder, Location loc,
-                     const DirectConvolution &conv)
-      : b(loc, builder), c(conv), count(conv.unroll),
+                     const DirectConvolution &conv, linalg::LinalgOp first,
+                     linalg::GenericOp epilogue)
+      : b(loc, builder), c(conv), first(first), count(conv.unroll),
         numParallel(llvm::count_if(
             conv.order, [&](unsigned l) { return !conv.isReduction(l); })) {
     for (const WindowOperand *operand : {&c.input, &c.filter, &c.output})
       operands.push_back(
           {operand, *operand->laneStep(c.lane), c.level(*operand), {}, {}});
     at.assign(c.extents.size(), cst(0));
+    product.acc.memref = c.output.memref;
+    product.epilogue = epilogue;
   }
 
   /// All loops of the order from number `depth` on, and what they do.
@@ -81,19 +89,22 @@ private:
   /// The iterations in registers, with the lanes as one.
   SmallVector<int64_t> box() const;
   SmallVector<Value> indices(LoadedOperand &from, ArrayRef<int64_t> offset);
-  Value loadVector(LoadedOperand &from, ArrayRef<int64_t> offset, int64_t size,
-                   int64_t valid);
+  Value loadVector(Value memref, ValueRange where, int64_t size, int64_t valid);
   Value loadStrided(LoadedOperand &from, Offset offset);
   Value get(LoadedOperand &from, ArrayRef<int64_t> offset);
   void enter(LoadedOperand &operand);
+  Value firstValue(ArrayRef<int64_t> offset);
   void beginSums();
+  void store(Value sum, ArrayRef<int64_t> offset);
   void endSums();
   void multiplyAdd();
   void emitIteration(size_t depth, Value position, int64_t iterations);
 
   ImplicitLocOpBuilder b;
   const DirectConvolution &c;
-  SmallVector<Value> at; ///< where each loop is
+  linalg::LinalgOp first; ///< what gives the output its first values, or null
+  Contraction product;    ///< the output and its epilogue
+  SmallVector<Value> at;  ///< where each loop is
   SmallVector<int64_t>
       count;          ///< and how many iterations of it are in registers
   size_t numParallel; ///< of the loops in the order
@@ -119,11 +130,8 @@ SmallVector<Value> ConvolutionEmitter::indices(LoadedOperand &from,
 }
 
 /// `size` elements of a row, of which the first `valid` may be read.
-Value ConvolutionEmitter::loadVector(LoadedOperand &from,
-                                     ArrayRef<int64_t> offset, int64_t size,
-                                     int64_t valid) {
-  SmallVector<Value> where = indices(from, offset);
-  Value memref = from.operand->memref;
+Value ConvolutionEmitter::loadVector(Value memref, ValueRange where,
+                                     int64_t size, int64_t valid) {
   if (valid == size)
     return vector::LoadOp::create(b, vec(size), memref, where);
   Value zeros = arith::ConstantOp::create(b, b.getZeroAttr(vec(size)));
@@ -146,7 +154,8 @@ Value ConvolutionEmitter::loadStrided(LoadedOperand &from, Offset offset) {
       lastPhase = other;
   }
   int64_t valid = (count[c.lane] - 1) * step + lastPhase + 1;
-  Value row = loadVector(from, offset, size, valid);
+  Value row =
+      loadVector(from.operand->memref, indices(from, offset), size, valid);
   for (int64_t i = 0; i <= lastPhase; ++i) {
     Offset next = offset;
     next.back() += i;
@@ -169,7 +178,8 @@ Value ConvolutionEmitter::get(LoadedOperand &from, ArrayRef<int64_t> offset) {
   if (from.laneStep > 1)
     return loadStrided(from, Offset(offset));
   if (from.laneStep == 1)
-    return vector = loadVector(from, offset, c.width, count[c.lane]);
+    return vector = loadVector(from.operand->memref, indices(from, offset),
+                               c.width, count[c.lane]);
   Value scalar =
       memref::LoadOp::create(b, from.operand->memref, indices(from, offset));
   return vector = vector::BroadcastOp::create(b, vec(c.width), scalar);
@@ -196,31 +206,66 @@ void ConvolutionEmitter::enter(LoadedOperand &operand) {
       get(operand, offset);
 }
 
-void ConvolutionEmitter::beginSums() {
+/// What the output has at `offset` before the sums: an element where vectors run
+/// along a reduction, otherwise a vector.
+Value ConvolutionEmitter::firstValue(ArrayRef<int64_t> offset) {
   LoadedOperand &output = operands[2];
+  bool isScalar = c.isReduction(c.lane);
+  SmallVector<Value> where = indices(output, offset);
+  if (!first)
+    return isScalar ? memref::LoadOp::create(b, output.operand->memref, where)
+                    : get(output, offset);
+  Value value = first->getOperand(0);
+  bool isWide = false;
+  if (isa<MemRefType>(value.getType())) {
+    SmallVector<Value> there;
+    for (AffineExpr expr : first.getIndexingMapsArray()[0].getResults()) {
+      unsigned dim = cast<AffineDimExpr>(expr).getPosition();
+      there.push_back(where[dim]);
+      isWide |= !isScalar && dim + 1 == where.size();
+    }
+    value = isWide ? loadVector(value, there, c.width, count[c.lane])
+                   : memref::LoadOp::create(b, value, there);
+  }
+  return isScalar || isWide
+             ? value
+             : vector::BroadcastOp::create(b, vec(c.width), value);
+}
+
+void ConvolutionEmitter::beginSums() {
   sums.clear();
-  for (auto &[offset, _] : output.vectors)
+  for (auto &[offset, _] : operands[2].vectors)
     sums[offset] =
         c.isReduction(c.lane)
             ? arith::ConstantOp::create(b, b.getZeroAttr(vec(c.width)))
-            : get(output, offset);
+            : firstValue(offset);
+}
+
+/// Stores a sum, an element or a vector, or what the epilogue makes of it.
+void ConvolutionEmitter::store(Value sum, ArrayRef<int64_t> offset) {
+  Value memref = c.output.memref;
+  SmallVector<Value> where = indices(operands[2], offset);
+  bool isVector = isa<VectorType>(sum.getType());
+  Value valid = isVector && count[c.lane] != c.width
+                    ? mask(c.width, count[c.lane])
+                    : Value();
+  if (product.epilogue)
+    emitEpilogue(b, product, sum, where, valid);
+  else if (valid)
+    vector::MaskedStoreOp::create(b, memref, where, valid, sum);
+  else if (isVector)
+    vector::StoreOp::create(b, sum, memref, where);
+  else
+    memref::StoreOp::create(b, sum, memref, where);
 }
 
 void ConvolutionEmitter::endSums() {
-  LoadedOperand &output = operands[2];
-  Value memref = output.operand->memref;
   for (auto &[offset, sum] : sums) {
-    SmallVector<Value> where = indices(output, offset);
-    if (c.isReduction(c.lane)) {
-      Value old = memref::LoadOp::create(b, memref, where);
-      Value total = arith::AddFOp::create(b, old, addLanes(b, b.getLoc(), sum));
-      memref::StoreOp::create(b, total, memref, where);
-    } else if (count[c.lane] == c.width) {
-      vector::StoreOp::create(b, sum, memref, where);
-    } else {
-      vector::MaskedStoreOp::create(b, memref, where,
-                                    mask(c.width, count[c.lane]), sum);
-    }
+    Value total = sum;
+    if (c.isReduction(c.lane))
+      total = arith::AddFOp::create(b, firstValue(offset),
+                                    addLanes(b, b.getLoc(), sum));
+    store(total, offset);
   }
 }
 
@@ -305,6 +350,22 @@ static bool hasWindow(linalg::LinalgOp op) {
          });
 }
 
+/// What gives the output of `op` its first values, if it can be done in registers:
+/// a constant, or an operand that is repeated.
+static linalg::LinalgOp findRegisterValues(linalg::LinalgOp op) {
+  linalg::LinalgOp first = findFirstValues(op);
+  if (!first || first.getNumDpsInputs() != 1 ||
+      !getElementTypeOrSelf(first->getOperand(0)).isF32())
+    return {};
+  Block *body = first.getBlock();
+  auto type = dyn_cast<MemRefType>(first->getOperand(0).getType());
+  bool isCopy = body->getTerminator()->getOperand(0) == body->getArgument(0) &&
+                (!type || type.getRank() == 0 || type.isLastDimUnitStride());
+  return isCopy && first.getIndexingMapsArray()[0].isProjectedPermutation()
+             ? first
+             : linalg::LinalgOp();
+}
+
 namespace {
 struct VectorizeConvolutions
     : plait::impl::TrainVectorizeConvolutionsBase<VectorizeConvolutions> {
@@ -334,8 +395,13 @@ struct VectorizeConvolutions
         continue;
       }
       OpBuilder b(op);
-      ConvolutionEmitter(b, op.getLoc(), *conv).emit();
-      op.erase();
+      linalg::LinalgOp first = findRegisterValues(op);
+      linalg::GenericOp epilogue = findEpilogue(op);
+      ConvolutionEmitter(b, op.getLoc(), *conv, first, epilogue).emit();
+      for (Operation *done :
+           {first.getOperation(), op.getOperation(), epilogue.getOperation()})
+        if (done)
+          done->erase();
     }
   }
 };

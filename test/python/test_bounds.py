@@ -49,6 +49,24 @@ def test_nothing_is_read_behind_a_tensor(tmp_path, guard, batch, outputs, width,
 
 @needs_plait_run
 @pytest.mark.skipif(CC is None, reason="there is no C compiler: NOT verified")
+@pytest.mark.parametrize("cpu", ["", "--mcpu=x86-64-v3"])
+@pytest.mark.parametrize("case", ["a stride", "one tile", "depthwise", "depthwise, a stride", "few channels"])
+def test_nothing_is_read_behind_an_image(tmp_path, guard, case, cpu):
+    pytest.importorskip("torch", reason="torch is not installed: NOT verified")
+    from test_convolution_epilogues import make_step
+
+    file = tmp_path / "step.mlir"
+    file.write_text(make_step(case, "relu")[-1].module_text, encoding="utf-8")
+    command = [os.environ["PLAIT_RUN"], str(file), "--random-inputs", "--steps=2", "--threads=1"]
+    command += filter(None, [cpu])
+    run = subprocess.run(
+        command, env={**os.environ, "LD_PRELOAD": str(guard)}, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f"{run.returncode}: {' '.join(command)}\n{run.stderr[-2000:]}"
+
+
+@needs_plait_run
+@pytest.mark.skipif(CC is None, reason="there is no C compiler: NOT verified")
 def test_the_guard_works(tmp_path, guard):
     """A program that reads behind what it has allocated is killed."""
     source = tmp_path / "bad.c"

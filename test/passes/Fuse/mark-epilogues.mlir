@@ -338,6 +338,31 @@ func.func @blocked_weight(%x: tensor<8x256xf32>, %w: tensor<2x256x32xf32>, %b: t
 
 // -----
 
+// Behind a convolution: the sum with a residual, and ReLU.
+
+// CHECK-LABEL: func.func @convolution
+// CHECK-SAME:    (%[[X:.*]]: tensor<8x16x18x18xf32>, %[[W:.*]]: tensor<32x16x3x3xf32>, %[[R:.*]]: tensor<8x32x16x16xf32>)
+// CHECK:         %[[P:.*]] = linalg.conv_2d_nchw_fchw
+// CHECK:         %[[Y:.*]] = linalg.generic
+// CHECK-SAME:      ins(%[[R]] : {{.*}}) outs(%[[P]] : {{.*}}) attrs = {plait.epilogue}
+// CHECK:         return %[[Y]]
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+func.func @convolution(%x: tensor<8x16x18x18xf32>, %w: tensor<32x16x3x3xf32>, %r: tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x32x16x16xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32>
+  %p = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<8x16x18x18xf32>, tensor<32x16x3x3xf32>) outs(%z : tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%p, %r : tensor<8x32x16x16xf32>, tensor<8x32x16x16xf32>) outs(%e : tensor<8x32x16x16xf32>) {
+  ^bb0(%in: f32, %res: f32, %out: f32):
+    %s = arith.addf %in, %res : f32
+    %m = arith.maximumf %s, %zero : f32
+    linalg.yield %m : f32
+  } -> tensor<8x32x16x16xf32>
+  return %y : tensor<8x32x16x16xf32>
+}
+
+// -----
+
 // Rows and blocks as one dimension are no matrix of the product.
 
 // CHECK-LABEL: func.func @other_view
@@ -366,4 +391,54 @@ func.func @other_view(%x: tensor<8x256xf32>, %w: tensor<2x256x32xf32>, %b: tenso
     linalg.yield %s : f32
   } -> tensor<16x32xf32>
   return %u : tensor<16x32xf32>
+}
+
+// -----
+
+// Batch-norm reads the whole of a convolution first, for its mean.
+
+// CHECK-LABEL: func.func @do_not_mark_behind_a_reduction
+// CHECK-NOT:     plait.epilogue
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+#channel = affine_map<(n, c, y, x) -> (c)>
+func.func @do_not_mark_behind_a_reduction(%x: tensor<8x16x18x18xf32>, %w: tensor<32x16x3x3xf32>) -> tensor<8x32x16x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x32x16x16xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32>
+  %p = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<8x16x18x18xf32>, tensor<32x16x3x3xf32>) outs(%z : tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32>
+  %e1 = tensor.empty() : tensor<32xf32>
+  %z1 = linalg.fill ins(%zero : f32) outs(%e1 : tensor<32xf32>) -> tensor<32xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #channel], iterator_types = ["reduction", "parallel", "reduction", "reduction"]} ins(%p : tensor<8x32x16x16xf32>) outs(%z1 : tensor<32xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.addf %in, %out : f32
+    linalg.yield %s : f32
+  } -> tensor<32xf32>
+  %y = linalg.generic {indexing_maps = [#id, #channel, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%p, %sum : tensor<8x32x16x16xf32>, tensor<32xf32>) outs(%e : tensor<8x32x16x16xf32>) {
+  ^bb0(%in: f32, %mean: f32, %out: f32):
+    %s = arith.subf %in, %mean : f32
+    linalg.yield %s : f32
+  } -> tensor<8x32x16x16xf32>
+  return %y : tensor<8x32x16x16xf32>
+}
+
+// -----
+
+// One image less than the convolution makes.
+
+// CHECK-LABEL: func.func @do_not_mark_a_part
+// CHECK-NOT:     plait.epilogue
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+func.func @do_not_mark_a_part(%x: tensor<8x16x18x18xf32>, %w: tensor<32x16x3x3xf32>) -> tensor<7x32x16x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x32x16x16xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32>
+  %p = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<8x16x18x18xf32>, tensor<32x16x3x3xf32>) outs(%z : tensor<8x32x16x16xf32>) -> tensor<8x32x16x16xf32>
+  %part = tensor.extract_slice %p[0, 0, 0, 0] [7, 32, 16, 16] [1, 1, 1, 1] : tensor<8x32x16x16xf32> to tensor<7x32x16x16xf32>
+  %e1 = tensor.empty() : tensor<7x32x16x16xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%part : tensor<7x32x16x16xf32>) outs(%e1 : tensor<7x32x16x16xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %m = arith.maximumf %in, %zero : f32
+    linalg.yield %m : f32
+  } -> tensor<7x32x16x16xf32>
+  return %y : tensor<7x32x16x16xf32>
 }

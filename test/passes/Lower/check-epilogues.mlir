@@ -97,3 +97,49 @@ func.func @do_not_fuse_strided(%x: memref<64x64xf32>, %w: memref<64x64xf32>, %p:
   }
   return
 }
+
+// -----
+
+// A convolution; what is stored behind it is there before its sums begin.
+
+// CHECK-LABEL: func.func @convolution
+// CHECK:         %[[Y:.*]] = memref.alloc() : memref<8x32x16x16xf32>
+// CHECK:         linalg.broadcast
+// CHECK-NEXT:    linalg.conv_2d_nchw_fchw
+// CHECK-NEXT:    linalg.generic {{.*}} outs(%[[Y]] : {{.*}}) attrs = {plait.epilogue}
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+func.func @convolution(%x: memref<8x16x18x18xf32>, %w: memref<32x16x3x3xf32>, %b: memref<32xf32>, %p: memref<8x32x16x16xf32>) -> memref<8x32x16x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  linalg.broadcast ins(%b : memref<32xf32>) outs(%p : memref<8x32x16x16xf32>) dimensions = [0, 2, 3]
+  linalg.conv_2d_nchw_fchw ins(%x, %w : memref<8x16x18x18xf32>, memref<32x16x3x3xf32>) outs(%p : memref<8x32x16x16xf32>)
+  %y = memref.alloc() : memref<8x32x16x16xf32>
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%p : memref<8x32x16x16xf32>) outs(%y : memref<8x32x16x16xf32>) attrs = {plait.epilogue} {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.maximumf %in, %zero : f32
+    linalg.yield %s : f32
+  }
+  return %y : memref<8x32x16x16xf32>
+}
+
+// -----
+
+// The first values are read while the epilogue of other tiles is stored.
+
+// REMARK:      a result may share memory with what the product reads
+// CHECK-LABEL: func.func @do_not_fuse_into_first_values
+// CHECK-NOT:     plait.epilogue
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+func.func @do_not_fuse_into_first_values(%x: memref<8x16x18x18xf32>, %w: memref<32x16x3x3xf32>, %r: memref<8x32x16x16xf32>, %p: memref<8x32x16x16xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%r : memref<8x32x16x16xf32>) outs(%p : memref<8x32x16x16xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    linalg.yield %in : f32
+  }
+  linalg.conv_2d_nchw_fchw ins(%x, %w : memref<8x16x18x18xf32>, memref<32x16x3x3xf32>) outs(%p : memref<8x32x16x16xf32>)
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%p : memref<8x32x16x16xf32>) outs(%r : memref<8x32x16x16xf32>) attrs = {plait.epilogue} {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.maximumf %in, %zero : f32
+    linalg.yield %s : f32
+  }
+  return
+}

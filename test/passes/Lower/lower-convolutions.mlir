@@ -212,3 +212,77 @@ func.func @many_channels_with_gaps(%x: memref<32x64x34x34xf32>, %w: memref<2048x
       outs(%o : memref<32x2048x32x32xf32, strided<[4194304, 2048, 64, 2]>>)
   return
 }
+
+// -----
+
+// A bias, and ReLU behind: both for one tile at a time.
+// CHECK-LABEL: func @bias_and_relu
+// CHECK-NOT:     linalg
+// CHECK:         scf.forall
+// CHECK:           linalg.broadcast {{.*}} outs(%{{.*}} : memref<1x32x16x16xf32
+// CHECK:           linalg.generic {{.*}} "reduction"]}
+// CHECK:           linalg.generic {{.*}} outs(%{{.*}} : memref<1x32x16x16xf32
+// CHECK-NOT:         plait.epilogue
+// CHECK:             arith.maximumf
+// CHECK-NOT:     linalg.generic
+// CHECK:         return
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+func.func @bias_and_relu(%x: memref<16x16x18x18xf32>, %w: memref<32x16x3x3xf32>, %b: memref<32xf32>, %o: memref<16x32x16x16xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.broadcast ins(%b : memref<32xf32>) outs(%o : memref<16x32x16x16xf32>) dimensions = [0, 2, 3]
+  linalg.conv_2d_nchw_fchw ins(%x, %w : memref<16x16x18x18xf32>, memref<32x16x3x3xf32>) outs(%o : memref<16x32x16x16xf32>)
+  linalg.generic {indexing_maps = [#id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} outs(%o : memref<16x32x16x16xf32>) attrs = {plait.epilogue} {
+  ^bb0(%in: f32):
+    %s = arith.maximumf %in, %zero : f32
+    linalg.yield %s : f32
+  }
+  return
+}
+
+// -----
+
+// Sums of a tile of its own begin with a zero right before the product, which does
+// that in registers: nothing is read or filled. The epilogue is behind the copy.
+// CHECK-LABEL: func @gathered_from_zero
+// CHECK-NOT:     linalg
+// CHECK:         scf.forall
+// CHECK:           %[[OWN:.*]] = memref.alloc() : memref<32x32x4x4xf32>
+// CHECK-NOT:       outs(%[[OWN]] :
+// CHECK:           %[[ACC:.*]] = memref.collapse_shape %[[OWN]] {{.*}} : memref<32x32x4x4xf32>
+// CHECK-NEXT:      linalg.fill ins(%{{.*}} : f32) outs(%[[ACC]]
+// CHECK-NEXT:      linalg.generic {{.*}} outs(%[[ACC]]
+// CHECK:           linalg.generic {{.*}} ins(%[[OWN]]
+// CHECK:           linalg.generic
+// CHECK:             arith.addf
+// CHECK-NOT:     linalg.generic
+// CHECK:         return
+#id = affine_map<(n, c, y, x) -> (n, c, y, x)>
+func.func @gathered_from_zero(%x: memref<512x8x6x6xf32>, %w: memref<32x8x3x3xf32>, %r: memref<512x32x4x4xf32>, %o: memref<512x32x4x4xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%o : memref<512x32x4x4xf32>)
+  linalg.conv_2d_nchw_fchw ins(%x, %w : memref<512x8x6x6xf32>, memref<32x8x3x3xf32>) outs(%o : memref<512x32x4x4xf32>)
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%r : memref<512x32x4x4xf32>) outs(%o : memref<512x32x4x4xf32>) attrs = {plait.epilogue} {
+  ^bb0(%res: f32, %sum: f32):
+    %s = arith.addf %sum, %res : f32
+    linalg.yield %s : f32
+  }
+  return
+}
+
+// -----
+
+// What stands between may read the zeros.
+// CHECK-LABEL: func @do_not_move_a_fill
+// CHECK:         linalg.fill
+// CHECK-NEXT:    memref.load
+// CHECK:         scf.forall
+// CHECK-NOT:       linalg.fill
+// CHECK:         return
+func.func @do_not_move_a_fill(%x: memref<16x16x18x18xf32>, %w: memref<32x16x3x3xf32>, %o: memref<16x32x16x16xf32>) -> f32 {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  linalg.fill ins(%zero : f32) outs(%o : memref<16x32x16x16xf32>)
+  %v = memref.load %o[%c0, %c0, %c0, %c0] : memref<16x32x16x16xf32>
+  linalg.conv_2d_nchw_fchw ins(%x, %w : memref<16x16x18x18xf32>, memref<32x16x3x3xf32>) outs(%o : memref<16x32x16x16xf32>)
+  return %v : f32
+}

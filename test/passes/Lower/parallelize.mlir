@@ -137,3 +137,36 @@ func.func @do_not_split_epilogue(%x: tensor<512x128xf32>) -> tensor<512x128xf32>
   } -> tensor<512x128xf32>
   return %0 : tensor<512x128xf32>
 }
+
+// A sum of products for each channel, of batch-norm's gradient, is no product of
+// matrices, and nobody else divides it.
+
+// CHECK-LABEL: func.func @sum_of_products
+// CHECK:         scf.forall (%{{.*}}) = (0) to (64) step (2)
+func.func @sum_of_products(%x: tensor<8x64x16x16xf32>, %g: tensor<8x64x16x16xf32>, %z: tensor<64xf32>) -> tensor<64xf32> {
+  %0 = linalg.generic {
+      indexing_maps = [affine_map<(n, c, y, x) -> (n, c, y, x)>, affine_map<(n, c, y, x) -> (n, c, y, x)>,
+                       affine_map<(n, c, y, x) -> (c)>],
+      iterator_types = ["reduction", "parallel", "reduction", "reduction"]}
+      ins(%x, %g : tensor<8x64x16x16xf32>, tensor<8x64x16x16xf32>) outs(%z : tensor<64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<64xf32>
+  return %0 : tensor<64xf32>
+}
+
+// A bias is the first value of sums, for each tile of the convolution: it is moved
+// there, and left to it.
+
+// CHECK-LABEL: func.func @do_not_divide_first_values
+// CHECK-NOT:     scf.forall
+// CHECK:         linalg.broadcast
+// CHECK-NEXT:    linalg.conv_2d_nchw_fchw
+func.func @do_not_divide_first_values(%x: tensor<16x16x18x18xf32>, %w: tensor<32x16x3x3xf32>, %b: tensor<32xf32>, %e: tensor<16x32x16x16xf32>) -> tensor<16x32x16x16xf32> {
+  %bias = linalg.broadcast ins(%b : tensor<32xf32>) outs(%e : tensor<16x32x16x16xf32>) dimensions = [0, 2, 3]
+  %one = arith.constant 1.0 : f32
+  %y = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<16x16x18x18xf32>, tensor<32x16x3x3xf32>) outs(%bias : tensor<16x32x16x16xf32>) -> tensor<16x32x16x16xf32>
+  return %y : tensor<16x32x16x16xf32>
+}

@@ -250,3 +250,57 @@ func.func @do_not_vectorize_pooling(%x: memref<1x2x4x4xf32>, %w: memref<2x2xf32>
       outs(%o : memref<1x2x3x3xf32>)
   return
 }
+
+// The bias of a channel is a vector of equal elements, and no sum is loaded: 38
+// vectors are of the input. What is stored has gone through ReLU.
+// CHECK-LABEL: func @bias_and_relu
+// CHECK-NOT:     linalg
+// CHECK:               memref.load %arg2
+// CHECK-COUNT-30:        vector.load %arg0
+// CHECK-NOT:             vector.load
+// CHECK:                 arith.maximumf {{.*}} : vector<8xf32>
+// CHECK-NEXT:            vector.store
+// CHECK:                 vector.maskedload %arg0
+// CHECK-NOT:             vector.maskedload %arg3
+// CHECK:                 arith.maximumf {{.*}} : vector<8xf32>
+// CHECK-NEXT:            vector.maskedstore %arg3
+// CHECK-NOT:     linalg
+// CHECK:         return
+func.func @bias_and_relu(%x: memref<4x18x22xf32>, %w: memref<4x3x3xf32>, %b: memref<4xf32>, %o: memref<4x16x20xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.broadcast ins(%b : memref<4xf32>) outs(%o : memref<4x16x20xf32>) dimensions = [1, 2]
+  linalg.generic {indexing_maps = [#window, #taps, #out],
+      iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : memref<4x18x22xf32>, memref<4x3x3xf32>) outs(%o : memref<4x16x20xf32>) {
+  ^bb0(%in: f32, %tap: f32, %sum: f32):
+    %product = arith.mulf %in, %tap : f32
+    %next = arith.addf %sum, %product : f32
+    linalg.yield %next : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(c, y, x) -> (c, y, x)>], iterator_types = ["parallel", "parallel", "parallel"]} outs(%o : memref<4x16x20xf32>) attrs = {plait.epilogue} {
+  ^bb0(%in: f32):
+    %m = arith.maximumf %in, %zero : f32
+    linalg.yield %m : f32
+  }
+  return
+}
+
+// Something else reads the bias where it was written: sums are loaded.
+// CHECK-LABEL: func @do_not_drop_first_values
+// CHECK:         linalg.broadcast
+// CHECK:         memref.load
+// CHECK:         vector.load %arg3
+func.func @do_not_drop_first_values(%x: memref<4x18x22xf32>, %w: memref<4x3x3xf32>, %b: memref<4xf32>, %o: memref<4x16x20xf32>) -> f32 {
+  %c0 = arith.constant 0 : index
+  linalg.broadcast ins(%b : memref<4xf32>) outs(%o : memref<4x16x20xf32>) dimensions = [1, 2]
+  %v = memref.load %o[%c0, %c0, %c0] : memref<4x16x20xf32>
+  linalg.generic {indexing_maps = [#window, #taps, #out],
+      iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : memref<4x18x22xf32>, memref<4x3x3xf32>) outs(%o : memref<4x16x20xf32>) {
+  ^bb0(%in: f32, %tap: f32, %sum: f32):
+    %product = arith.mulf %in, %tap : f32
+    %next = arith.addf %sum, %product : f32
+    linalg.yield %next : f32
+  }
+  return %v : f32
+}
