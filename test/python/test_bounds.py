@@ -50,7 +50,9 @@ def test_nothing_is_read_behind_a_tensor(tmp_path, guard, batch, outputs, width,
 @needs_plait_run
 @pytest.mark.skipif(CC is None, reason="there is no C compiler: NOT verified")
 @pytest.mark.parametrize("cpu", ["", "--mcpu=x86-64-v3"])
-@pytest.mark.parametrize("case", ["a stride", "one tile", "depthwise", "depthwise, a stride", "few channels"])
+@pytest.mark.parametrize(
+    "case", ["a stride", "one tile", "depthwise", "depthwise, a stride", "few channels"]
+)
 def test_nothing_is_read_behind_an_image(tmp_path, guard, case, cpu):
     pytest.importorskip("torch", reason="torch is not installed: NOT verified")
     from test_convolution_epilogues import make_step

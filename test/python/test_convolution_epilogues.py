@@ -78,7 +78,7 @@ def check_bits(directory, text, tensors, schedules=("backward",), more=()):
     for schedule in schedules:
         which = f"--schedule={schedule}"
         apart = run(f"apart-{schedule}", "--epilogues=false", "--threads=1", which)
-        for threads in 1, 2, 3:
+        for threads in (1, 2, 3) if schedule == "backward" else (2,):
             fused = run(f"{schedule}{threads}", f"--threads={threads}", which)
             assert fused.keys() == apart.keys()
             for name, value in apart.items():
@@ -87,11 +87,15 @@ def check_bits(directory, text, tensors, schedules=("backward",), more=()):
 
 
 @needs_plait_run
-@pytest.mark.parametrize("activation", ["relu", "silu"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "activation"),
+    [*((case, "relu") for case in CASES), ("products", "silu"), ("depthwise", "gelu")],
+)
 def test_torch(tmp_path, case, activation):
     model, x, y, step = make_step(case, activation)
-    schedules = ("forward", "backward") if activation == "relu" else ("backward",)
+    schedules = ("backward",)
+    if case in ("products", "depthwise"):
+        schedules = ("baseline", "forward", "backward")
     apart = check_bits(tmp_path, step.module_text, {**step.tensors, **step.inputs}, schedules)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(2):
@@ -105,18 +109,18 @@ def test_torch(tmp_path, case, activation):
 
 
 @needs_plait_run
-@pytest.mark.parametrize("cpu", ["x86-64-v3"])
-@pytest.mark.parametrize("case", ["products", "depthwise", "few channels"])
-def test_narrow_vectors(tmp_path, case, cpu):
+@pytest.mark.parametrize("case", ["depthwise", "few channels"])
+def test_narrow_vectors(tmp_path, case):
     _, _, _, step = make_step(case, "gelu")
-    check_bits(tmp_path, step.module_text, {**step.tensors, **step.inputs}, more=[f"--mcpu={cpu}"])
+    tensors = {**step.tensors, **step.inputs}
+    check_bits(tmp_path, step.module_text, tensors, more=["--mcpu=x86-64-v3"])
 
 
 @needs_plait_run
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 @pytest.mark.parametrize(
     ("groups", "stride", "batch", "size"),
-    [(1, 1, 4, 16), (1, 2, 4, 15), (1, 1, 320, 4), (32, 1, 4, 20), (32, 2, 4, 19), (8, 1, 4, 16)],
+    [(1, 1, 4, 16), (1, 2, 4, 15), (1, 1, 320, 4), (32, 2, 4, 19), (8, 1, 4, 16)],
 )
 def test_jax(tmp_path, layout, groups, stride, batch, size):
     jax = pytest.importorskip("jax", reason="JAX is not installed: NOT verified")
