@@ -24,6 +24,7 @@
 #include "ConvolutionPlan.h"
 #include "Epilogue.h"
 
+#include "plait/Analysis/Aliases.h"
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -159,13 +160,40 @@ static bool isInit(Operation *op) {
          });
 }
 
+/// Moves what reads `op` before its `epilogue` behind that, for the loop that makes
+/// both stands there: views of the sums. Fails if there is something else.
+static LogicalResult moveReaders(linalg::LinalgOp op,
+                                 linalg::GenericOp epilogue) {
+  SmallVector<Operation *> readers;
+  for (Operation *user : op->getUsers()) {
+    if (user == epilogue || user->getBlock() != op->getBlock() ||
+        !user->isBeforeInBlock(epilogue))
+      continue;
+    bool isLast = llvm::all_of(user->getUsers(), [&](Operation *next) {
+      return next->getBlock() == op->getBlock() && next != epilogue &&
+             epilogue->isBeforeInBlock(next);
+    });
+    if (!isView(user) || !isLast)
+      return failure();
+    readers.push_back(user);
+  }
+  for (Operation *reader : readers)
+    reader->moveAfter(epilogue);
+  return success();
+}
+
 /// The epilogue of `op`, or null. It works on the dimensions of the output.
 static linalg::GenericOp findEpilogueOf(linalg::LinalgOp op) {
-  for (Operation *user : op->getResult(0).getUsers())
-    if (auto epilogue = dyn_cast<linalg::GenericOp>(user);
-        epilogue && epilogue->hasAttr(kEpilogueAttr) &&
-        epilogue->getBlock() == op->getBlock())
+  for (Operation *user : op->getResult(0).getUsers()) {
+    auto epilogue = dyn_cast<linalg::GenericOp>(user);
+    if (!epilogue || !epilogue->hasAttr(kEpilogueAttr) ||
+        epilogue->getBlock() != op->getBlock())
+      continue;
+    if (succeeded(moveReaders(op, epilogue)))
       return epilogue;
+    epilogue->removeAttr(kEpilogueAttr);
+    return {};
+  }
   return {};
 }
 
