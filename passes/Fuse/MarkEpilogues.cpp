@@ -75,14 +75,15 @@ static SmallVector<Value> valuesOf(Operation *op) {
   return values.takeVector();
 }
 
-/// Whether `value` is there when the product is done, or can be.
+/// Whether `value` is there before the product is done, or can be.
 static bool canPrecede(Value value, Chain &chain) {
   Operation *def = value.getDefiningOp();
   if (!def || def->getBlock() != chain.product->getBlock() ||
-      def->isBeforeInBlock(chain.product) || def == chain.product ||
-      chain.makes(value))
+      def->isBeforeInBlock(chain.product))
     return true;
-  return isMovable(def) && llvm::all_of(valuesOf(def), [&](Value operand) {
+  // A view of the sums, or of what the chain makes of them, has other elements.
+  return def != chain.product && isMovable(def) &&
+         llvm::all_of(valuesOf(def), [&](Value operand) {
            return canPrecede(operand, chain);
          });
 }
@@ -122,8 +123,9 @@ static bool canJoin(linalg::GenericOp op, Chain &chain) {
       !linalg::areDimSequencesPreserved(op.getIndexingMapsArray(),
                                         chain.view.getReassociationIndices()))
     return false;
-  return llvm::all_of(valuesOf(op),
-                      [&](Value value) { return canPrecede(value, chain); });
+  return llvm::all_of(valuesOf(op), [&](Value value) {
+    return chain.makes(value) || canPrecede(value, chain);
+  });
 }
 
 /// How many tensors of the product's size the ops of `chain` read and write.

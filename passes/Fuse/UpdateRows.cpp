@@ -69,14 +69,15 @@ static bool isRow(OffsetSizeAndStrideOpInterface slice,
 /// The loop that makes `gradient`, for the update alone.
 static FailureOr<Scatter> matchScatter(Value gradient) {
   auto loop = gradient.getDefiningOp<scf::ForOp>();
-  if (!loop || !gradient.hasOneUse() || loop.getNumRegionIterArgs() != 1 ||
+  if (!loop || !loop.getInductionVar().getType().isIndex() ||
+      !gradient.hasOneUse() || loop.getNumRegionIterArgs() != 1 ||
       getConstantIntValue(loop.getLowerBound()) != 0 ||
       getConstantIntValue(loop.getStep()) != 1)
     return failure();
   std::optional<int64_t> count = getConstantIntValue(loop.getUpperBound());
   auto init = dyn_cast_or_null<FloatAttr>(plait::getConstantElement(
       plait::lookThroughSplats(loop.getInits().front())));
-  if (!count || !init || !init.getValue().isZero())
+  if (!count || !init || !init.getValue().isPosZero())
     return failure();
   Value rows = loop.getRegionIterArg(0);
   Scatter scatter{loop, init, nullptr, nullptr, *count};

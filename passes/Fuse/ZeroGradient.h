@@ -18,8 +18,8 @@
 namespace plait {
 
 /// Whether each destination of `update`, an elementwise op, gets what it had where
-/// the element of `gradient` is zero. Scalars are taken to be finite, and what a
-/// square root is taken of not to be negative.
+/// the element of `gradient` is +0, the sign of a zero included. Scalars are taken to
+/// be finite and positive, and what a square root is taken of not to be negative.
 bool keepsAtZeroGradient(mlir::linalg::GenericOp update,
                          mlir::OpOperand *gradient);
 

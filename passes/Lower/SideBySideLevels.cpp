@@ -90,8 +90,8 @@ void Levels::finish(Unit &unit) {
     if (!nested.wasInterrupted()) {
       unit.loop = loop;
       unit.tiles = ShapedType::getNumElements(*tileCounts(loop));
-      // A thread would go from a tile of one to a tile of another, and find the
-      // operands of neither in its cache; what threads wait is little beside it.
+      // What threads wait at its end is little beside such a loop, and steps were
+      // slower where they stood beside others (docs/Performance.md).
       constexpr int64_t kMaxElements = 1 << 22;
       if (countElements(loop) * unit.tiles > kMaxElements)
         unit.tiles = kManyTiles;

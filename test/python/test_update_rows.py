@@ -76,6 +76,7 @@ ALL = {
     "weight-decay": lambda p: torch.optim.SGD(p, lr=0.5, weight_decay=0.1),
     "adam": lambda p: torch.optim.Adam(p, lr=0.01),
     "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+    "maximize": lambda p: torch.optim.SGD(p, lr=0.5, maximize=True),
     "no-epsilon": lambda p: torch.optim.Adagrad(p, lr=0.05, eps=0, initial_accumulator_value=0.5),
 }
 

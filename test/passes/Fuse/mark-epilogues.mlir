@@ -442,3 +442,35 @@ func.func @do_not_mark_a_part(%x: tensor<8x16x18x18xf32>, %w: tensor<32x16x3x3xf
   } -> tensor<7x32x16x16xf32>
   return %y : tensor<7x32x16x16xf32>
 }
+
+// -----
+
+// A row of what the first op makes is no element of it at the same place.
+
+// CHECK-LABEL: func.func @do_not_join_behind_a_slice
+// CHECK:         linalg.generic {{.*}} attrs = {plait.epilogue}
+// CHECK:           arith.maximumf
+// CHECK:         tensor.extract_slice
+// CHECK:         linalg.generic
+// CHECK-NOT:       plait.epilogue
+// CHECK:           arith.subf
+#id = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (j)>
+func.func @do_not_join_behind_a_slice(%x: tensor<32x48xf32>, %w: tensor<48x64xf32>) -> tensor<32x64xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<32x64xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<32x64xf32>) -> tensor<32x64xf32>
+  %h = linalg.matmul ins(%x, %w : tensor<32x48xf32>, tensor<48x64xf32>) outs(%f : tensor<32x64xf32>) -> tensor<32x64xf32>
+  %a = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%h : tensor<32x64xf32>) outs(%e : tensor<32x64xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %r = arith.maximumf %in, %zero : f32
+    linalg.yield %r : f32
+  } -> tensor<32x64xf32>
+  %v = tensor.extract_slice %a[3, 0] [1, 64] [1, 1] : tensor<32x64xf32> to tensor<64xf32>
+  %b = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%a, %v : tensor<32x64xf32>, tensor<64xf32>) outs(%e : tensor<32x64xf32>) {
+  ^bb0(%in: f32, %third: f32, %out: f32):
+    %r = arith.subf %in, %third : f32
+    linalg.yield %r : f32
+  } -> tensor<32x64xf32>
+  return %b : tensor<32x64xf32>
+}
