@@ -292,7 +292,7 @@ def _same(one: np.ndarray, two: np.ndarray) -> bool:
     return np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
 
 
-def _contiguous(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _contiguous(array: np.ndarray, dtype: str) -> np.ndarray:
     """`array` as rows of `dtype`. Zeros that are one element for all places, as fresh
     states are, become pages that nobody has touched: they take no time to make."""
     if array.size > 1 and not any(array.strides) and not any(array.flat[:1].tobytes()):
