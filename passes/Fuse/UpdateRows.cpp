@@ -88,6 +88,7 @@ static FailureOr<Scatter> matchScatter(Value gradient) {
       scatter.write = dyn_cast<tensor::InsertSliceOp>(user);
   auto shape = cast<RankedTensorType>(gradient.getType()).getShape();
   if (!rows.hasNUses(2) || !scatter.read || !scatter.write ||
+      !scatter.read->isBeforeInBlock(scatter.write) ||
       scatter.write.getDest() != rows ||
       scatter.write.getResult() != loop.getYieldedValues().front() ||
       !isRow(scatter.read, shape) || !isRow(scatter.write, shape) ||
@@ -140,7 +141,7 @@ private:
   Value rowAt(Value iteration);
   Value placeOf(Value row);
   Value slice(Value tensor, Value at);
-  Value insert(Value row, Value into, Value at);
+  Value insert(Value row, Value slice);
   void makePlaces();
   Value makeGradient();
   SmallVector<Value> updateRow(Value gradient, ValueRange old, Value row,
@@ -173,6 +174,7 @@ Value Rewrite::rowAt(Value iteration) {
   llvm::SetVector<Operation *> ops;
   BackwardSliceOptions options;
   options.inclusive = true;
+  options.omitUsesFromAbove = false;
   options.filter = [&](Operation *op) {
     return scatter.loop->isProperAncestor(op);
   };
@@ -199,13 +201,12 @@ Value Rewrite::slice(Value tensor, Value at) {
   return tensor::ExtractSliceOp::create(b, tensor, offsets, sizes, strides);
 }
 
-Value Rewrite::insert(Value row, Value into, Value at) {
-  SmallVector<OpFoldResult> offsets(shape.size(), b.getIndexAttr(0)),
-      sizes = getAsIndexOpFoldResult(b.getContext(), shape),
-      strides(shape.size(), b.getIndexAttr(1));
-  offsets.front() = at;
-  sizes.front() = b.getIndexAttr(1);
-  return tensor::InsertSliceOp::create(b, row, into, offsets, sizes, strides);
+/// Puts `row`, made of `slice`, where that was taken from.
+Value Rewrite::insert(Value row, Value slice) {
+  auto old = slice.getDefiningOp<tensor::ExtractSliceOp>();
+  return tensor::InsertSliceOp::create(
+      b, row, old.getSource(), old.getMixedOffsets(), old.getMixedSizes(),
+      old.getMixedStrides());
 }
 
 /// Rows that nobody reads have no place, and their elements are never read.
@@ -230,14 +231,14 @@ Value Rewrite::makeGradient() {
   auto body = [&](Value i, ValueRange carried) -> SmallVector<Value> {
     IRMapping map;
     map.map(scatter.loop.getInductionVar(), i);
-    Value place, next;
+    Value old, next;
     for (Operation &op : scatter.loop.getBody()->without_terminator())
       if (&op == scatter.read) {
-        place = placeOf(map.lookupOrDefault(scatter.row()));
-        map.map(scatter.read.getResult(), slice(carried.front(), place));
+        Value place = placeOf(map.lookupOrDefault(scatter.row()));
+        old = slice(carried.front(), place);
+        map.map(scatter.read.getResult(), old);
       } else if (&op == scatter.write) {
-        next = insert(map.lookupOrDefault(scatter.write.getSource()),
-                      carried.front(), place);
+        next = insert(map.lookupOrDefault(scatter.write.getSource()), old);
       } else {
         b.clone(op, map);
       }
@@ -250,17 +251,15 @@ SmallVector<Value> Rewrite::updateRow(Value sums, ValueRange old, Value row,
                                       Value place) {
   IRMapping map;
   map.map(gradient->get(), slice(sums, place));
-  SmallVector<Type> types;
+  SmallVector<Value> slices, next;
   for (auto [init, value] : llvm::zip_equal(update.getDpsInits(), old)) {
-    map.map(init, slice(value, row));
-    types.push_back(map.lookup(init).getType());
+    slices.push_back(slice(value, row));
+    map.map(init, slices.back());
   }
   Operation *clone = b.clone(*update, map);
-  SmallVector<Value> next;
-  for (auto [result, type, value] :
-       llvm::zip_equal(clone->getResults(), types, old)) {
-    result.setType(type);
-    next.push_back(insert(result, value, row));
+  for (auto [result, slice] : llvm::zip_equal(clone->getResults(), slices)) {
+    result.setType(slice.getType());
+    next.push_back(insert(result, slice));
   }
   return next;
 }

@@ -7,7 +7,7 @@
 //
 // Convert to LLVM: upstream's patterns for what is left, in one conversion. One
 // pass for each dialect would walk over the module as often, and leave casts from
-// one to the next: for a transformer encoder of 6 layers they take 1.4 s of 6.8.
+// one to the next, which for a transformer encoder took a sixth of all compiling.
 //
 //===----------------------------------------------------------------------===//
 

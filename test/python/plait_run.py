@@ -41,3 +41,17 @@ def run_step(
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}{run.stderr}"
     return load_file(str(directory / "out.safetensors"))
+
+
+def print_ir(text: str, options: str, moment: str) -> str:
+    """The module at a moment of `plait-to-llvm{options}`, such as `after=train-x`."""
+    command = [
+        os.environ["PLAIT_OPT"],
+        f"--pass-pipeline=builtin.module(plait-to-llvm{{{options}}})",
+        f"--mlir-print-ir-{moment}",
+        "-o",
+        os.devnull,
+    ]
+    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    return run.stderr

@@ -9,10 +9,10 @@ even a loop is. No time is taken here.
 
 import os
 import re
-import subprocess
 from math import ceil
 
 import pytest
+from plait_run import print_ir
 from test_layout import step_text
 
 pytestmark = pytest.mark.skipif(
@@ -25,15 +25,10 @@ THREADS = (2, 3, 4, 8, 16, 32, 64)
 def tile_counts(text: str, policy: str) -> list[int]:
     """The numbers of tiles of the parallel loops of a step, in its order."""
     options = f"policy={policy} block-parameters=true register-rows=8 register-cols=32"
-    command = [
-        os.environ["PLAIT_OPT"], f"--pass-pipeline=builtin.module(plait-to-llvm{{{options}}})",
-        "--mlir-print-ir-before=train-side-by-side", "-o", os.devnull,
-    ]  # fmt: skip
-    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    numbers = dict(re.findall(r"(%\w+) = arith\.constant (\d+) : index", run.stderr))
+    ir = print_ir(text, options, "before=train-side-by-side")
+    numbers = dict(re.findall(r"(%\w+) = arith\.constant (\d+) : index", ir))
     counts = []
-    for loop in re.findall(r"scf\.parallel .* = \((.*)\) to \((.*)\) step \((.*)\) \{", run.stderr):
+    for loop in re.findall(r"scf\.parallel .* = \((.*)\) to \((.*)\) step \((.*)\) \{", ir):
         begins, ends, steps = ([int(numbers[v]) for v in part.split(", ")] for part in loop)
         counts.append(1)
         for begin, end, step in zip(begins, ends, steps, strict=True):

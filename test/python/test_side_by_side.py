@@ -7,15 +7,13 @@ A race would not show in every run; what each of these steps is sure of is that 
 had something to join.
 """
 
-import os
 import re
-import subprocess
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: NOT verified")
 
-from plait_run import needs_plait_run, run_step
+from plait_run import needs_plait_run, print_ir, run_step
 from torch import nn
 from torch.nn import functional as F
 
@@ -99,14 +97,9 @@ def export(case: str):
 
 def count_joined(text: str, options: str) -> int:
     """How many loops are in loops over lanes, by the pass itself."""
-    command = [
-        os.environ["PLAIT_OPT"], f"--pass-pipeline=builtin.module(plait-to-llvm{{{options}}})",
-        "--mlir-print-ir-after=train-side-by-side", "-o", os.devnull,
-    ]  # fmt: skip
-    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr
+    ir = print_ir(text, options, "after=train-side-by-side")
     joined, inside = 0, None
-    for line in run.stderr.splitlines():
+    for line in ir.splitlines():
         indent = len(line) - len(line.lstrip())
         if re.search(r"scf\.parallel .* to \(%c64\w*\) step \(%c1\w*\) \{", line):
             inside = indent
