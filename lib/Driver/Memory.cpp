@@ -31,6 +31,13 @@ int64_t run::residentBytes() {
 
 void run::releaseFreeMemory() { malloc_trim(0); }
 
+void run::startThreads() {
+#pragma omp parallel
+  {
+#pragma omp barrier
+  }
+}
+
 void run::copyByThreads(void *to, const void *from, size_t bytes) {
   constexpr size_t worthThreads = 1 << 20;
   if (bytes < worthThreads) {

@@ -201,6 +201,8 @@ Session::create(ModuleOp module, const SessionOptions &options,
   // What compiling needed goes before what training needs comes.
   copy = nullptr;
   releaseFreeMemory();
+  // What the threads take is the process's, not the step's.
+  session->withThreads([] { startThreads(); });
   session->compiledBytes = residentBytes() - before;
   if (Status status = session->allocate(); !status)
     return module.emitError(status.message());

@@ -23,6 +23,10 @@ int64_t residentBytes();
 /// Gives back what malloc holds and nobody uses. A compiler leaves a lot of it.
 void releaseFreeMemory();
 
+/// Makes OpenMP start its threads, which it would do in the first step, and load
+/// of its own code what a loop needs.
+void startThreads();
+
 /// memcpy by the OpenMP threads, each an equal part in order: as steps divide the
 /// rows of a parameter. A page that nobody has touched goes to the memory of the
 /// thread that writes it.
