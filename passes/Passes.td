@@ -219,10 +219,11 @@ def TrainFuseElementwise : Pass<"train-fuse-elementwise"> {
   let description = [{
     Upstream's elementwise fusion and reshape folding, for producers with one
     use. A little arithmetic on one tensor is repeated for each of its uses, if
-    all of them can take it in. Two pairs are kept apart. A producer that reads its own destination
+    all of them can take it in. A sum over all classes of what one label selects is
+    read at the label. Two pairs are kept apart. A producer that reads its own destination
     would, in the loops of a larger consumer, accumulate into it more than once:
     upstream's `linalg-fuse-elementwise-ops` computes wrong numbers there. And
-    what a contraction reads or makes stays a tensor, because a product with
+    what a product of matrices reads or makes stays a tensor, because one with
     other arithmetic in its body is lowered to plain loops.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect",

@@ -72,9 +72,21 @@ static bool isMultiplyAdd(Block &body) {
   return lhs && rhs && lhs != rhs && lhs != acc && rhs != acc;
 }
 
+/// Whether every loop that is not reduced indexes both operands.
+static bool isSumPerElement(linalg::LinalgOp op) {
+  return op.getNumParallelLoops() > 0 &&
+         llvm::all_of(op.getIndexingMapsArray(), [&](AffineMap map) {
+           SmallVector<unsigned> loops;
+           op.getParallelDims(loops);
+           return llvm::all_of(
+               loops, [&](unsigned loop) { return map.isFunctionOfDim(loop); });
+         });
+}
+
 bool plait::isContractionCandidate(linalg::LinalgOp op) {
   return op.getNumDpsInputs() == 2 && op.getNumDpsInits() == 1 &&
-         op.getNumReductionLoops() > 0 && isMultiplyAdd(*op.getBlock());
+         op.getNumReductionLoops() > 0 && isMultiplyAdd(*op.getBlock()) &&
+         !isSumPerElement(op);
 }
 
 /// A contraction of f32 matrices of static shape, whose elements are those of a

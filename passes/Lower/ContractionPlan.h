@@ -108,7 +108,8 @@ struct ContractionPlan {
 };
 
 /// Returns true if `op` has the body and loops of a contraction, whether or not
-/// it is one that can be lowered.
+/// it is one that can be lowered. A sum of products for each element is a reduction
+/// like others (Products.h), in which nothing is used twice.
 bool isContractionCandidate(mlir::linalg::LinalgOp op);
 
 /// Returns true if `op`, on tensors or buffers, is an f32 contraction of static

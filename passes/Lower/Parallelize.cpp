@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Products.h"
 #include "ConvolutionPlan.h"
 #include "Epilogue.h"
 #include "Work.h"
@@ -128,16 +129,6 @@ static LogicalResult divide(RewriterBase &rewriter, linalg::LinalgOp op,
   return success();
 }
 
-/// Whether threads divide `op` as a product. A sum of products for each element of
-/// what it makes, as in the gradient of batch-norm, has no rows or columns to be
-/// divided by.
-static bool isProduct(linalg::LinalgOp op) {
-  if (!linalg::isaContractionOpInterface(op))
-    return false;
-  auto dims = linalg::inferContractionDims(op);
-  return failed(dims) || !dims->m.empty() || !dims->n.empty();
-}
-
 /// The convolution that `op` gives its first values, if that becomes products: it
 /// does so for each tile.
 static linalg::LinalgOp convolutionBehind(linalg::LinalgOp op) {
@@ -154,9 +145,9 @@ static linalg::LinalgOp convolutionBehind(linalg::LinalgOp op) {
 
 static void parallelize(RewriterBase &rewriter, linalg::LinalgOp op,
                         int64_t minElements) {
-  if (op->getParentOfType<LoopLikeOpInterface>() || isProduct(op) ||
-      op->getNumResults() == 0 || plait::becomesProducts(op) ||
-      op->hasAttr(plait::kEpilogueAttr) ||
+  if (op->getParentOfType<LoopLikeOpInterface>() ||
+      plait::isProductOfMatrices(op) || op->getNumResults() == 0 ||
+      plait::becomesProducts(op) || op->hasAttr(plait::kEpilogueAttr) ||
       isa<linalg::FillOp>(op)) // a product's fill folds into its lowering
     return;
   if (linalg::LinalgOp convolution = convolutionBehind(op)) {

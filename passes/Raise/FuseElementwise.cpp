@@ -14,6 +14,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Products.h"
+#include "OneHot.h"
 #include "Replaceable.h"
 
 #include "plait/Passes.h"
@@ -44,9 +46,9 @@ static bool readsItsDestination(Operation *producer) {
 }
 
 /// A product is lowered to register tiles only as long as it is one.
-static bool isContraction(Operation *op) {
+static bool isProduct(Operation *op) {
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-  return linalgOp && linalg::isaContractionOpInterface(linalgOp);
+  return linalgOp && isProductOfMatrices(linalgOp);
 }
 
 static int64_t countIterations(linalg::LinalgOp op) {
@@ -80,7 +82,7 @@ static bool repeatsWork(linalg::LinalgOp producer, linalg::LinalgOp consumer) {
 static bool mayFuse(OpOperand *use) {
   Operation *producer = use->get().getDefiningOp();
   if (!producer || !producer->hasOneUse() || readsItsDestination(producer) ||
-      isContraction(producer) || isContraction(use->getOwner()))
+      isProduct(producer) || isProduct(use->getOwner()))
     return false;
   auto from = dyn_cast<linalg::LinalgOp>(producer);
   auto to = dyn_cast<linalg::LinalgOp>(use->getOwner());
@@ -115,7 +117,7 @@ static bool isWorthRepeating(linalg::GenericOp op) {
            return reader && reader->getBlock() == op->getBlock() &&
                   !reader.hasDynamicShape() &&
                   countIterations(reader) <= 2 * count &&
-                  !linalg::isaContractionOpInterface(reader) &&
+                  !isProductOfMatrices(reader) &&
                   linalg::areElementwiseOpsFusable(&use);
          });
 }
@@ -160,7 +162,8 @@ struct FuseElementwise
     do {
       if (failed(applyPatternsGreedily(getOperation(), frozen, config)))
         return signalPassFailure();
-    } while (repeatCheapOps(getOperation()));
+    } while (repeatCheapOps(getOperation()) ||
+             pickSelectedTerms(getOperation()));
   }
 };
 } // namespace

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Products.h"
 #include "Replaceable.h"
 
 #include "plait/Dialect/Train/Train.h"
@@ -34,7 +35,7 @@ namespace plait {
 
 static bool isProduct(Operation *op) {
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-  return linalgOp && (linalg::isaContractionOpInterface(linalgOp) ||
+  return linalgOp && (isProductOfMatrices(linalgOp) ||
                       linalg::isaConvolutionOpInterface(linalgOp));
 }
 
