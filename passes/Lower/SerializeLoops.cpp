@@ -20,6 +20,7 @@
 #include "plait/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
 
@@ -30,7 +31,7 @@ namespace plait {
 #include "plait/Passes.h.inc"
 } // namespace plait
 
-/// Elements of all structured ops in all iterations of `loop`, a few products
+/// Elements of all structured ops and copies in all iterations of `loop`, a few products
 /// for one; nothing where a count is not known.
 static std::optional<int64_t> countElements(scf::ForallOp loop) {
   int64_t times = 1, elements = 0, products = 0;
@@ -46,6 +47,13 @@ static std::optional<int64_t> countElements(scf::ForallOp loop) {
   WalkResult result = loop.getBody()->walk([&](Operation *op) {
     if (isa<LoopLikeOpInterface>(op))
       return WalkResult::interrupt();
+    if (auto copy = dyn_cast<memref::CopyOp>(op)) {
+      auto type = cast<MemRefType>(copy.getSource().getType());
+      if (!type.hasStaticShape())
+        return WalkResult::interrupt();
+      elements += type.getNumElements();
+      return WalkResult::advance();
+    }
     auto structured = dyn_cast<linalg::LinalgOp>(op);
     // A product's fill folds into its lowering.
     if (!structured || isa<linalg::FillOp>(op))

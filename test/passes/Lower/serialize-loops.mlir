@@ -33,6 +33,30 @@ func.func @do_not_serialize_much_work(%x: memref<2048x64xf32>) {
   return
 }
 
+// A copy of as many, as of an image into its padded one; and of few.
+
+// CHECK-LABEL: func.func @do_not_serialize_large_copy
+// CHECK:         scf.forall
+func.func @do_not_serialize_large_copy(%x: memref<2048x64xf32>, %y: memref<2048x64xf32>) {
+  scf.forall (%i) in (2048) {
+    %from = memref.subview %x[%i, 0] [1, 64] [1, 1] : memref<2048x64xf32> to memref<1x64xf32, strided<[64, 1], offset: ?>>
+    %to = memref.subview %y[%i, 0] [1, 64] [1, 1] : memref<2048x64xf32> to memref<1x64xf32, strided<[64, 1], offset: ?>>
+    memref.copy %from, %to : memref<1x64xf32, strided<[64, 1], offset: ?>> to memref<1x64xf32, strided<[64, 1], offset: ?>>
+  }
+  return
+}
+
+// CHECK-LABEL: func.func @small_copy
+// CHECK-NOT:     scf.forall
+func.func @small_copy(%x: memref<8x64xf32>, %y: memref<8x64xf32>) {
+  scf.forall (%i) in (8) {
+    %from = memref.subview %x[%i, 0] [1, 64] [1, 1] : memref<8x64xf32> to memref<1x64xf32, strided<[64, 1], offset: ?>>
+    %to = memref.subview %y[%i, 0] [1, 64] [1, 1] : memref<8x64xf32> to memref<1x64xf32, strided<[64, 1], offset: ?>>
+    memref.copy %from, %to : memref<1x64xf32, strided<[64, 1], offset: ?>> to memref<1x64xf32, strided<[64, 1], offset: ?>>
+  }
+  return
+}
+
 // The update of 128x128 weights: 16 Ki elements, and with 8 samples 128 Ki
 // multiply-adds, which are as much again. The weight's products run on one thread,
 // and its rows would travel to that one in each step.
