@@ -102,7 +102,7 @@ int main(void) {
   double rate = flops();
   printf("{\"threads\": %d, \"gflops\": %.1f, \"cache_gbs\": %.1f, "
          "\"memory_gbs\": %.1f}\n",
-         omp_get_max_threads(), rate / 1e9, update(1 << 20, 200) / 1e9,
+         omp_get_max_threads(), rate / 1e9, update(1 << 20, 2000) / 1e9,
          update(1 << 26, 8) / 1e9);
   return 0;
 }

@@ -9,7 +9,7 @@
     compile-all            forward, backward and update as one graph
     jax                    one jitted step, its state donated
 
-Each class makes one from a workload, and has `step(batch)` and `parameters()`.
+Each class makes one from a workload, and has `step(batch)` and `results()`, its parameters.
 """
 
 import copy
@@ -39,7 +39,7 @@ class Plait:
     def step(self, batch: Batch) -> None:
         self.compiled(*batch)
 
-    def parameters(self) -> dict[str, np.ndarray]:
+    def results(self) -> dict[str, np.ndarray]:
         return {k: v.numpy() for k, v in self.compiled.state_dict().items()}
 
 
@@ -66,7 +66,7 @@ class Eager:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def parameters(self) -> dict[str, np.ndarray]:
+    def results(self) -> dict[str, np.ndarray]:
         return {k: v.detach().numpy() for k, v in self.model.state_dict().items()}
 
 
@@ -134,7 +134,7 @@ class CompileAll(Eager):
         with torch.no_grad():
             self.compiled(self.trained, self.buffers, self.states, self.count, *batch)
 
-    def parameters(self) -> dict[str, np.ndarray]:
+    def results(self) -> dict[str, np.ndarray]:
         return {k: v.numpy() for k, v in self.trained.items()}
 
 
@@ -208,7 +208,7 @@ class Jax:
         )
         self.wait((loss, self.values))
 
-    def parameters(self) -> dict[str, np.ndarray]:
+    def results(self) -> dict[str, np.ndarray]:
         return {k: np.asarray(v).T for k, v in self.values.items()}
 
 
@@ -232,6 +232,11 @@ _PEERS = {
 }
 SCHEDULES = ("baseline", "backward", "forward")
 NAMES = (*(f"plait-{schedule}" for schedule in SCHEDULES), *_PEERS)
+
+
+def inputs(workload: str, optimizer: str, batch: int) -> list[Batch]:
+    """What steps are called with, in turn."""
+    return make_batches(make_model(workload), batch)
 
 
 def make(name: str, workload: str, optimizer: str, batch: int) -> Any:

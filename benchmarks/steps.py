@@ -1,36 +1,28 @@
 # Part of the Plait Project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Whole training steps: Plait's schedules and its peers, in one run.
+"""Whole training steps: Plait's schedules and its peers, beside what the machine needs.
 
-Each way of training is a process of its own. They take turns in blocks of steps,
-in an order that rotates, so that all meet the same state of the machine; the
-first steps of a block bring its weights back into the cache and are not counted.
-Between blocks everything sleeps until threads have stopped spinning. All start
-from the same weights, and their parameters are compared after three steps.
-
-Peers run twice, as they are and with a malloc that keeps its memory
-(GLIBC_TUNABLES): much of a gain over the former may be page faults.
-
-Read ratios within one table; times belong to one machine and one hour.
+All ways (peers.py) start from the same weights, and their parameters are compared
+after three steps. How they take turns: turns.py.
 """
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
+import limits
 import numpy as np
+import torch
+from limits import Work
 from peers import NAMES
-from workloads import MODELS, OPTIMIZERS
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from turns import Way, run_blocks, say, start
+from workloads import MODELS, OPTIMIZERS, TENSORS, make_batches, make_model
 
-HERE = Path(__file__).parent
 #: (workload, optimizer, batch)
-STANDING = [
+Case = tuple[str, str, int]
+STANDING: list[Case] = [
     ("mlp_a", "adamw", 1),
     ("mlp_a", "adamw", 8),
     ("mlp_a", "adamw", 32),
@@ -43,144 +35,132 @@ STANDING = [
 ]
 SCHEDULES = ["plait-baseline", "plait-backward", "plait-forward"]
 PEERS = ["loop", "fused", "hook", "compile", "compile-all", "jax"]
-TUNED = (
-    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296"
-    ":glibc.malloc.trim_threshold=17179869184"
-)
-WARM_UP = 2
-PAUSE = 0.25
 REFERENCE = "loop"
+ROUNDS = 8
+#: Optimizers that leave a row of an embedding as it is where its gradient is zero.
+SKIPPING = ("sgd", "adagrad")
 
 
-class Way:
-    """A worker process, and what was measured of it."""
-
-    def __init__(self, name: str, case: tuple[str, str, int], threads: int, tuned: bool):
-        self.name = f"{name} tuned" if tuned else name
-        self.is_peer = not name.startswith("plait-")
-        self.times: list[float] = []
-        self.folder = tempfile.TemporaryDirectory()
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "JAX_PLATFORMS": "cpu"}
-        if tuned:
-            environment["GLIBC_TUNABLES"] = TUNED
-        self.process = subprocess.Popen(
-            [sys.executable, HERE / "worker.py", name, *map(str, case), str(threads), self.folder.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(Path(self.folder.name) / "stderr", "w"),
-            env=environment,
-            text=True,
-        )
-        first = self._answer()
-        self.error = first.get("error", "")
-        self.compile_s = first.get("compile_s", 0.0)
-        if not self.error:
-            self.checked = dict(np.load(Path(self.folder.name) / "check.npz"))
-
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            tail = (Path(self.folder.name) / "stderr").read_text().strip().splitlines()
-            return {"error": tail[-1] if tail else "the process ended"}
-        return json.loads(line)
-
-    def ask(self, request: object):
-        self.process.stdin.write(f"{request}\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.folder.cleanup()
-
-
-def measure(case: tuple[str, str, int], options: argparse.Namespace) -> dict:
-    """One table: times of all ways for one workload, optimizer and batch."""
-    wanted = [(name, False) for name in options.ways]
-    if not options.no_tuned:
-        wanted += [(name, True) for name in options.ways if name not in SCHEDULES]
-    ways = []
+def parse(text: str) -> Case:
+    """Raises a ValueError that says what is wrong."""
     try:
-        for name, tuned in wanted:
-            _say(f"{_title(case)}: starting {name}{' tuned' if tuned else ''}")
-            ways.append(Way(name, case, options.threads, tuned))
-        running = [way for way in ways if not way.error]
-        _run_blocks(case, running, options)
-        reference = next((w for w in running if w.name == REFERENCE), None)
+        workload, optimizer, batch = text.split(":")
+        case = workload, optimizer, int(batch)
+    except ValueError:
+        raise ValueError(f"'{text}' is not workload:optimizer:batch") from None
+    for name, known in zip(case, (MODELS, OPTIMIZERS)):
+        if name not in known:
+            raise ValueError(f"no '{name}': {', '.join(known)}")
+    if case[2] < 1:
+        raise ValueError(f"'{text}': a batch has at least one row")
+    return case
+
+
+def title(case: Case) -> str:
+    return f"{case[0]} {case[1]} b{case[2]}"
+
+
+def work(case: Case) -> Work:
+    """Parameters and states are read and written once; gradients and activations
+    need not be in memory. Multiply-adds are those of products, convolutions and
+    attention, forward and backward."""
+    workload, optimizer, batch = case
+    with torch.device("meta"):
+        model = make_model(workload)
+    batches = make_batches(model, batch, 1)
+    kept = 4 * TENSORS[optimizer] * sum(p.numel() for p in model.parameters())
+    if optimizer in SKIPPING:
+        for table in (m for m in model.modules() if isinstance(m, nn.Embedding)):
+            unused = max(0, table.num_embeddings - batches[0][0].numel())
+            kept -= 4 * TENSORS[optimizer] * unused * table.embedding_dim
+    counter = FlopCounterMode(display=False)
+    with counter:
+        x, y = (value.to("meta") for value in batches[0])
+        nn.functional.cross_entropy(model(x), y).backward()
+    return Work(counter.get_total_flops(), 2 * kept, kept)
+
+
+def measure(case: Case, options: argparse.Namespace) -> dict:
+    """One table: times of all ways for one workload, optimizer and batch."""
+    names = [name for name in options.ways or SCHEDULES + PEERS if name in NAMES]
+    machine = limits.measure(options.threads)
+    ways: list[Way] = []
+    try:
+        say(f"{title(case)}: starting {', '.join(names)}")
+        ways = start("peers", names, options.threads, not options.no_tuned)
+        for way in ways:
+            if not way.error:
+                say(f"{title(case)}: compiling {way.title}")
+                way.send("make", *case)
+                way.made()
+        run_blocks(
+            ways, options.rounds or ROUNDS, options.block, seconds=options.seconds, what=title(case)
+        )
+        machine = limits.better(machine, limits.measure(options.threads))
+        bound = limits.limit(work(case), machine)
+        reference = next((w for w in ways if w.name == REFERENCE and not w.error), None)
         return {
             "workload": case[0],
             "optimizer": case[1],
             "batch": case[2],
             "threads": options.threads,
+            "limits": machine,
+            "limit": bound._asdict() if bound else None,
             "ways": [_result(way, reference, case) for way in ways],
         }
     finally:
-        _say("")
+        say("")
         for way in ways:
             way.close()
 
 
-def _run_blocks(case: tuple[str, str, int], ways: list[Way], options: argparse.Namespace) -> None:
-    deadline = time.monotonic() + options.seconds
-    done = 0
-    while done < 2 or (done < options.rounds and time.monotonic() < deadline):
-        for way in _rotated(ways, done):
-            _say(f"{_title(case)}: round {done + 1}, {way.name}")
-            time.sleep(PAUSE)
-            way.times += way.ask(options.block + WARM_UP)[WARM_UP:]
-        done += 1
-
-
-def _rotated(ways: list[Way], by: int) -> Iterator[Way]:
-    for i in range(len(ways)):
-        yield ways[(i + by) % len(ways)]
-
-
-def _result(way: Way, reference: Way | None, case: tuple[str, str, int]) -> dict:
+def _result(way: Way, reference: Way | None, case: Case) -> dict:
+    result = {"name": way.title, "is_peer": way.name not in SCHEDULES, "tuned": way.tuned}
     if way.error:
-        return {"name": way.name, "error": way.error}
-    result = {
-        "name": way.name,
-        "is_peer": way.is_peer,
+        return result | {"error": way.error}
+    result |= {
         "min_ms": min(way.times),
         "median_ms": float(np.median(way.times)),
         "compile_s": way.compile_s,
-        "peak_mb": way.ask("quit")["peak_mb"],
+        "peak_mb": way.ask("peak"),
     }
     if reference is not None:
         lr = OPTIMIZERS[case[1]][1]["lr"]
+        values, expected = way.results(), reference.results()
         result["difference_per_lr"] = max(
-            float(np.abs(way.checked[name] - value).max()) / lr
-            for name, value in reference.checked.items()
-            if name in way.checked
+            float(np.abs(values[name] - value).max()) / lr
+            for name, value in expected.items()
+            if name in values
         )
     return result
 
 
 def table(result: dict) -> str:
-    """Markdown. Ratios are of minima: to the best peer, and to Plait's own
-    baseline, which is what fusion alone does."""
+    """Markdown. Ratios are of minima: to the best peer, to Plait's own baseline under
+    the same malloc, which is what fusion alone does, and to the limit."""
     ways = [way for way in result["ways"] if "error" not in way]
     best = min((w["min_ms"] for w in ways if w["is_peer"]), default=None)
-    own = next((w["min_ms"] for w in ways if w["name"] == "plait-baseline"), None)
+    own = {w["tuned"]: w["min_ms"] for w in ways if w["name"].startswith("plait-baseline")}
+    bound = limits.Limit(**result["limit"]) if result["limit"] else None
     lines = [
         f"### {result['workload']}, {result['optimizer']}, batch {result['batch']},"
-        f" {result['threads']} threads",
+        f" {result['threads']} threads; limit {bound or 'not measured'}",
         "",
-        "| | min ms | median ms | / best peer | / own baseline | compile s | peak MB | difference / lr |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| | min ms | median ms | / best peer | / own baseline | / limit | compile s | peak MB | difference / lr |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for way in result["ways"]:
         if "error" in way:
-            lines.append(f"| {way['name']} | {way['error']} | | | | | | |")
+            lines.append(f"| {way['name']} | {way['error']} | | | | | | | |")
             continue
+        base = None if way["is_peer"] else own.get(way["tuned"])
         cells = [
             way["name"],
             f"{way['min_ms']:.3f}",
             f"{way['median_ms']:.3f}",
             f"{way['min_ms'] / best:.2f}" if best else "",
-            f"{way['min_ms'] / own:.2f}" if own and not way["is_peer"] else "",
+            f"{way['min_ms'] / base:.2f}" if base else "",
+            f"{way['min_ms'] / bound.ms:.2f}" if bound else "",
             f"{way['compile_s']:.1f}",
             f"{way['peak_mb']:.0f}",
             f"{way['difference_per_lr']:.1e}" if "difference_per_lr" in way else "",
@@ -189,113 +169,57 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def plot(results: list[dict], path: Path) -> None:
-    """Bars of each step's fastest ways, as times the best peer's."""
+def bars(result: dict) -> tuple[list[tuple[str, float]], str]:
+    """What is drawn of a step: each of Plait's schedules, then the best peer, with the
+    better time of both mallocs; and the name of that peer, empty if there is none."""
+    ways = {w["name"]: w["min_ms"] for w in result["ways"] if "error" not in w}
+    peers = {w["name"]: w["min_ms"] for w in result["ways"] if w["is_peer"] and "error" not in w}
+    if not peers:
+        return [], ""
+    best = min(peers, key=peers.__getitem__)
+    own = [
+        (name, min(ways[n] for n in (name, f"{name} tuned") if n in ways))
+        for name in SCHEDULES
+        if name in ways or f"{name} tuned" in ways
+    ]
+    return [*own, (best, peers[best])], best
+
+
+def plot(results: Sequence[dict], path: Path) -> None:
+    """Bars of each step's fastest ways, as times the best peer's, and its limit."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    names = [n for n in SCHEDULES if any(w["name"] == n for r in results for w in r["ways"])]
-    figure, axes = plt.subplots(figsize=(8, 0.55 * len(results) * (len(names) + 1) / 2 + 1.2))
-    height = 0.8 / (len(names) + 1)
-    colors = ["#9aa5b1", "#1f6feb", "#8250df", "#d0700b"]
-    for row, result in enumerate(results):
-        ways = {w["name"]: w["min_ms"] for w in result["ways"] if "error" not in w}
-        peers = {w["name"]: w["min_ms"] for w in result["ways"] if w.get("is_peer")}
-        if not peers:
-            continue
-        best = min(peers, key=peers.__getitem__)
-        bars = [(n, ways[n]) for n in names if n in ways] + [(best, peers[best])]
-        for i, (name, value) in enumerate(bars):
-            place = row + (i - len(names) / 2) * height
-            color = colors[names.index(name)] if name in names else colors[3]
-            axes.barh(place, value / peers[best], height * 0.92, color=color)
-            label = f"{value:.2f} ms" + ("" if name in names else f"  {name}")
-            axes.text(value / peers[best] + 0.01, place, label, va="center", fontsize=7)
-    axes.set_yticks(range(len(results)), [_title((r["workload"], r["optimizer"], r["batch"])) for r in results])
+    rows = [result for result in results if bars(result)[0]]
+    figure, axes = plt.subplots(figsize=(8, 0.95 * len(rows) + 1.5))
+    height = 0.8 / (len(SCHEDULES) + 1)
+    colors = dict(zip(SCHEDULES, ("#9aa5b1", "#1f6feb", "#8250df")))
+    for row, result in enumerate(rows):
+        drawn, best = bars(result)
+        unit = drawn[-1][1]
+        for i, (name, value) in enumerate(drawn):
+            place = row + (i - (len(drawn) - 1) / 2) * height
+            axes.barh(place, value / unit, height * 0.92, color=colors.get(name, "#d0700b"))
+            label = f"{value:.2f} ms" + (f"  {name}" if name == best else "")
+            axes.text(value / unit + 0.01, place, label, va="center", fontsize=7)
+        if result["limit"]:
+            at = result["limit"]["ms"] / unit
+            axes.vlines(at, row - 0.43, row + 0.43, color="#222222", linewidth=1.5)
+    names = [title((r["workload"], r["optimizer"], r["batch"])) for r in rows]
+    axes.set_yticks(range(len(rows)), names)
     axes.invert_yaxis()
     axes.axvline(1, color="#d0700b", linewidth=0.8)
-    axes.set_xlabel("time of a step / that of the best peer (minimum)")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in [*colors[: len(names)], colors[3]]]
-    axes.legend(handles, [*names, "best peer"], fontsize=8, loc="lower right")
+    axes.set_xlabel("time of a step / that of the best peer (minima)")
+    handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in (*colors.values(), "#d0700b")]
+    handles.append(plt.Line2D([], [], color="#222222", linewidth=1.5))
+    axes.legend(
+        handles, [*SCHEDULES, "best peer", "limit"], fontsize=8, ncols=5,
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False,
+    )  # fmt: skip
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=150)
-
-
-def limits(threads: int) -> dict:
-    """What the machine can do; empty where there is no compiler."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "limits"
-        flags = ["-O3", "-march=native", "-ffp-contract=fast", "-fopenmp"]
-        try:
-            subprocess.run(["cc", *flags, HERE / "limits.c", "-o", program], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            _say(f"no machine limits: {error}\n")
-            return {}
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        return json.loads(subprocess.check_output([program], env=environment))
-
-
-def _title(case: tuple[str, str, int]) -> str:
-    return f"{case[0]} {case[1]} b{case[2]}"
-
-
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
-def _case(text: str) -> tuple[str, str, int]:
-    try:
-        workload, optimizer, batch = text.split(":")
-        case = workload, optimizer, int(batch)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not workload:optimizer:batch") from None
-    for name, known in zip(case, (MODELS, OPTIMIZERS)):
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"no '{name}': {', '.join(known)}")
-    return case
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("cases", nargs="*", type=_case, default=STANDING,
-                        metavar="workload:optimizer:batch", help="default: the standing set")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--ways", nargs="+", default=[*SCHEDULES, *PEERS], choices=NAMES, metavar="WAY",
-                        help="plait-<schedule> and peers (peers.py lists them)")
-    parser.add_argument("--no-tuned", action="store_true", help="peers with plain malloc only")
-    parser.add_argument("--block", type=int, default=8, help="counted steps in a block")
-    parser.add_argument("--rounds", type=int, default=8, help="blocks of each way, at most")
-    parser.add_argument("--seconds", type=float, default=60, help="time for a table, once started")
-    parser.add_argument("--out", type=Path, default=Path("bench-results"),
-                        help="folder for steps.md, steps.json, steps.png")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    machine = limits(options.threads)
-    results = []
-    text = f"Limits of the machine: {json.dumps(machine)}\n" if machine else ""
-    print(text, flush=True)
-    for case in options.cases:
-        results.append(measure(case, options))
-        shown = table(results[-1])
-        text += f"\n{shown}\n"
-        print(shown, end="\n\n", flush=True)
-        # After each table: a long run that is stopped leaves what it has.
-        (options.out / "steps.md").write_text(text)
-        (options.out / "steps.json").write_text(
-            json.dumps({"limits": machine, "results": results}, indent=2)
-        )
-    try:
-        plot(results, options.out / "steps.png")
-    except ImportError:
-        print("no plot: pip install matplotlib", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()
+    plt.close(figure)
