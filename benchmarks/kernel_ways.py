@@ -246,6 +246,8 @@ class CompiledUpdate:
             count.add_(1)
             update(optimizer, options, self.weight, torch.mm(dz.T, x), states, count)
 
+        # Else it counts the cases before as calls of this one with other sizes.
+        torch._dynamo.reset()
         self.compiled = torch.compile(whole, dynamic=False, fullgraph=True)
 
     def step(self, operands: Tensors) -> None:

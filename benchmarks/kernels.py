@@ -29,6 +29,8 @@ LAYER_SET = (
 )  # fmt: skip
 #: Of the largest element of the result: far above the rounding of f32 sums.
 TOLERANCE = 1e-4
+#: The machine's limits are measured each time that so many cases are done.
+EVERY = 4
 #: A block has so many counted calls at least, and takes as many milliseconds.
 CALLS, MS = 4, 20
 ROUNDS = 4
@@ -117,18 +119,17 @@ def work(case: str) -> Work:
     """Operands are read once, results written once; what is updated, both."""
     match case.split(":"):
         case "gemm", form, sizes:
-            moved = 4 * sum(int(np.prod(shape)) for shape in product_sizes(form, sizes))
-            return Work(2 * int(np.prod([int(size) for size in sizes.split("x")])), moved, moved)
+            elements = sum(int(np.prod(shape)) for shape in product_sizes(form, sizes))
+            return Work(2 * int(np.prod([int(size) for size in sizes.split("x")])), 4 * elements, 0)
         case "update", optimizer, width, batch:
             n, rows = int(width), int(batch)
-            kept, operands = 4 * TENSORS[optimizer] * n * n, 4 * 2 * rows * n
-            return Work(2 * rows * n * n, 2 * kept + operands, kept + operands)
+            return Work(2 * rows * n * n, 4 * 2 * rows * n, 4 * TENSORS[optimizer] * n * n)
         case _, layer, _:
             channels, out, groups, kernel, stride, size = LAYERS[layer]
             weight = out * channels // groups * kernel**2
             before, after = size**2, (-(-size // stride)) ** 2
-            moved = 4 * (weight + IMAGES * (channels * before + out * after))
-            return Work(2 * IMAGES * weight * after, moved, moved)
+            elements = weight + IMAGES * (channels * before + out * after)
+            return Work(2 * IMAGES * weight * after, 4 * elements, 0)
     raise ValueError(case)
 
 
@@ -136,7 +137,7 @@ def measure(family: str, cases: Sequence[str], options: argparse.Namespace) -> d
     """One table. Of each way, its times of each case."""
     wanted = FAMILIES[family]
     names = [name for name in wanted.ways if name in (options.ways or WAYS)]
-    machine = limits.measure(options.threads)
+    machines: list[dict] = []
     ways: list[Way] = []
     rows = []
     try:
@@ -144,6 +145,9 @@ def measure(family: str, cases: Sequence[str], options: argparse.Namespace) -> d
         ways = start("kernel_ways", names, options.threads, not options.no_tuned)
         for i, case in enumerate(cases):
             place = f"[{i + 1}/{len(cases)}] {case}"
+            if i % EVERY == 0:
+                say(f"{place}: limits of the machine")
+                machines.append(limits.measure(options.threads))
             say(f"{place}: compiling")
             for way in ways:
                 way.error = NOT_RUN
@@ -155,11 +159,13 @@ def measure(family: str, cases: Sequence[str], options: argparse.Namespace) -> d
         say("")
         for way in ways:
             way.close()
-    machine = limits.better(machine, limits.measure(options.threads))
-    for row in rows:
+    machines.append(limits.measure(options.threads))
+    for i, row in enumerate(rows):
+        # What was measured before, or after.
+        machine = limits.better(machines[i // EVERY : i // EVERY + 2])
         bound = limits.limit(work(row["case"]), machine)
         row["limit"] = bound._asdict() if bound else None
-    return {"family": family, "threads": options.threads, "limits": machine, "rows": rows}
+    return {"family": family, "threads": options.threads, "limits": machines, "rows": rows}
 
 
 def applies(name: str, case: str, asked: bool) -> bool:
@@ -231,18 +237,12 @@ def table(result: dict) -> str:
     ratios = [("/ torch", last, peers), ("/ limit", last, None)]
     if own != last:
         ratios.insert(0, ("/ own baseline", last, [own]))
-    machine = result["limits"]
-    bounds = "not measured"
-    if machine:
-        bounds = (
-            f"{machine['gflops']:.0f} GFLOP/s, {machine['cache_gbs']:.0f} GB/s from the last-level"
-            f" cache, {machine['memory_gbs']:.0f} from memory"
-        )
     head = ["", "limit", *present, *(name for name, *_ in ratios)]
     lines = [
         f"### {family.title}; {result['threads']} threads",
         "",
-        f"Min ms, with plain malloc{' / tuned' if tuned else ''}. Ratios are of {last}'s better one. Limits: {bounds}.",
+        f"Min ms, with plain malloc{' / tuned' if tuned else ''}. Ratios are of {last}'s better one."
+        f" Limits: {limits.ranges(result['limits'])}.",
         "",
         f"| {' | '.join(head)} |",
         f"|---|{'---:|' * (len(head) - 1)}",

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * What the machine can do: fused multiply-adds a second, and bytes a second of
- * an update (three arrays, each read and written in place) that stays in a
- * last-level cache and that does not.
+ * an update (three arrays, each read and written in place) and of reading alone,
+ * where they stay in a last-level cache and where they do not.
  *
  *   cc -O3 -march=native -ffp-contract=fast -fopenmp limits.c -o limits
  *   OMP_NUM_THREADS=2 ./limits
@@ -98,11 +98,45 @@ static double update(size_t count, int repeats) {
   return best;
 }
 
+/* Bytes a second of reading `count` elements; a multiple of all lanes. */
+static double read(size_t count, int repeats) {
+  float *data = allocate(count);
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < count; ++i)
+    data[i] = 1;
+  double best = 0;
+  size_t step = LANES * CHAINS, steps = count / step;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    double start = omp_get_wtime();
+#pragma omp parallel
+    {
+      Vector sums[CHAINS] = {0};
+#pragma omp for schedule(static)
+      for (size_t i = 0; i < steps; ++i) {
+        const Vector *from = (const Vector *)(data + i * step);
+#pragma GCC unroll 12
+        for (int chain = 0; chain < CHAINS; ++chain)
+          sums[chain] += from[chain];
+      }
+      float sum = 0;
+      for (int chain = 0; chain < CHAINS; ++chain)
+        sum += sums[chain][0];
+      sink = sum;
+    }
+    double rate = 4.0 * steps * step / (omp_get_wtime() - start);
+    best = rate > best ? rate : best;
+  }
+  free(data);
+  return best;
+}
+
 int main(void) {
   double rate = flops();
   printf("{\"threads\": %d, \"gflops\": %.1f, \"cache_gbs\": %.1f, "
-         "\"memory_gbs\": %.1f}\n",
+         "\"memory_gbs\": %.1f, \"cache_read_gbs\": %.1f, "
+         "\"memory_read_gbs\": %.1f}\n",
          omp_get_max_threads(), rate / 1e9, update(1 << 20, 2000) / 1e9,
-         update(1 << 26, 8) / 1e9);
+         update(1 << 25, 100) / 1e9, read(3 << 20, 2000) / 1e9,
+         read(3 << 25, 100) / 1e9);
   return 0;
 }

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,17 +24,18 @@ class Work(NamedTuple):
 
     Attributes:
         flops: a multiply-add is two.
-        moved: bytes that are read, and bytes that are written.
-        footprint: bytes of what is moved: what a cache would have to hold.
+        once: bytes that are read, or written.
+        both: bytes that are read and then written.
     """
 
     flops: float
-    moved: float
-    footprint: float
+    once: float
+    both: float
 
 
 class Limit(NamedTuple):
-    """The shortest time, and what bounds it. `amount` is bytes, or flops."""
+    """The shortest time, and what bounds it: `amount` is bytes that move, or flops,
+    and `rate` so many in a second."""
 
     ms: float
     bound: str
@@ -41,22 +43,25 @@ class Limit(NamedTuple):
     rate: float
 
     def __str__(self) -> str:
-        if self.bound == ARITHMETIC:
-            return f"{self.ms:.2f} ms ({self.bound}: {self.amount / 1e9:.3g} GFLOP at {self.rate / 1e9:.0f} GFLOP/s)"
-        return f"{self.ms:.2f} ms ({self.bound}: {self.amount / 1e6:.3g} MB at {self.rate / 1e9:.0f} GB/s)"
+        unit, scale = ("GFLOP", 1e9) if self.bound == ARITHMETIC else ("MB", 1e6)
+        speed = "GFLOP/s" if self.bound == ARITHMETIC else "GB/s"
+        amount, rate = self.amount / scale, self.rate / 1e9
+        return f"{self.ms:.2f} ms ({self.bound}: {amount:.3g} {unit} at {rate:.0f} {speed})"
 
 
 def limit(work: Work, machine: dict) -> Limit | None:
     """The longer of what the bytes take and what the flops take; None where the
     machine was not measured. Bytes come from the last-level cache if all of them fit
-    there, else from memory: of what fits nearly, a cache may give a part."""
+    there, else from memory: of twice its size, a cache may still give a part."""
     if not machine:
         return None
-    level, name = (CACHE, "cache_gbs") if work.footprint <= machine["cache_bytes"] else (MEMORY, "memory_gbs")
-    bytes_rate, flops_rate = 1e9 * machine[name], 1e9 * machine["gflops"]
+    level = CACHE if work.once + work.both <= machine["cache_bytes"] else MEMORY
+    moved = work.once + 2 * work.both
+    ms = work.once / machine[f"{level}_read_gbs"] / 1e6 + 2 * work.both / machine[f"{level}_gbs"] / 1e6
+    rate = 1e9 * machine["gflops"]
     return max(
-        Limit(1e3 * work.moved / bytes_rate, level, work.moved, bytes_rate),
-        Limit(1e3 * work.flops / flops_rate, ARITHMETIC, work.flops, flops_rate),
+        Limit(ms, level, moved, 1e3 * moved / ms),
+        Limit(1e3 * work.flops / rate, ARITHMETIC, work.flops, rate),
     )
 
 
@@ -86,6 +91,24 @@ def measure(threads: int) -> dict:
     return machine | {"cache_bytes": cache_bytes()}
 
 
-def better(machine: dict, later: dict) -> dict:
-    """Of two measurements: what the machine can do, others' work apart."""
-    return {key: max(value, later.get(key, value)) for key, value in machine.items()}
+def better(machines: Sequence[dict]) -> dict:
+    """Of several measurements: what the machine can do, others' work apart."""
+    if not all(machines):
+        return {}
+    return {key: max(machine[key] for machine in machines) for key in machines[0]}
+
+
+def ranges(machines: Sequence[dict]) -> str:
+    """Several measurements, as tables say them."""
+
+    def text(key: str) -> str:
+        low, high = (f"{choose(m[key] for m in machines):.0f}" for choose in (min, max))
+        return low if low == high else f"{low} to {high}"
+
+    if not all(machines):
+        return "not measured"
+    return (
+        f"{text('gflops')} GFLOP/s; GB/s of updates and of reading: {text('cache_gbs')} and"
+        f" {text('cache_read_gbs')} in the last-level cache, {text('memory_gbs')} and"
+        f" {text('memory_read_gbs')} in memory"
+    )

@@ -77,13 +77,13 @@ def work(case: Case) -> Work:
     with counter:
         x, y = (value.to("meta") for value in batches[0])
         nn.functional.cross_entropy(model(x), y).backward()
-    return Work(counter.get_total_flops(), 2 * kept, kept)
+    return Work(flops=counter.get_total_flops(), once=0, both=kept)
 
 
 def measure(case: Case, options: argparse.Namespace) -> dict:
     """One table: times of all ways for one workload, optimizer and batch."""
     names = [name for name in options.ways or SCHEDULES + PEERS if name in NAMES]
-    machine = limits.measure(options.threads)
+    machines: list[dict] = []
     ways: list[Way] = []
     try:
         say(f"{title(case)}: starting {', '.join(names)}")
@@ -94,17 +94,17 @@ def measure(case: Case, options: argparse.Namespace) -> dict:
                 way.send("make", *case)
                 way.made()
         run_blocks(
-            ways, options.rounds or ROUNDS, options.block, seconds=options.seconds, what=title(case)
-        )
-        machine = limits.better(machine, limits.measure(options.threads))
-        bound = limits.limit(work(case), machine)
+            ways, options.rounds or ROUNDS, options.block, seconds=options.seconds, what=title(case),
+            before=lambda: machines.append(limits.measure(options.threads)),
+        )  # fmt: skip
+        bound = limits.limit(work(case), limits.better(machines))
         reference = next((w for w in ways if w.name == REFERENCE and not w.error), None)
         return {
             "workload": case[0],
             "optimizer": case[1],
             "batch": case[2],
             "threads": options.threads,
-            "limits": machine,
+            "limits": machines,
             "limit": bound._asdict() if bound else None,
             "ways": [_result(way, reference, case) for way in ways],
         }
@@ -145,6 +145,8 @@ def table(result: dict) -> str:
     lines = [
         f"### {result['workload']}, {result['optimizer']}, batch {result['batch']},"
         f" {result['threads']} threads; limit {bound or 'not measured'}",
+        "",
+        f"Limits, measured before each round: {limits.ranges(result['limits'])}.",
         "",
         "| | min ms | median ms | / best peer | / own baseline | / limit | compile s | peak MB | difference / lr |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +125,21 @@ def start(module: str, names: Sequence[str], threads: int, tuned: bool) -> list[
 
 
 def run_blocks(
-    ways: Sequence[Way], rounds: int, calls: int, ms: float = 0, seconds: float = float("inf"), what: str = ""
+    ways: Sequence[Way],
+    rounds: int,
+    calls: int,
+    ms: float = 0,
+    seconds: float = float("inf"),
+    what: str = "",
+    before: Callable[[], None] | None = None,
 ) -> None:
-    """`rounds` blocks of each way, fewer where they take `seconds`, but two."""
+    """`rounds` blocks of each way, fewer where they take `seconds`, but two. `before`
+    is called before each round."""
     deadline = time.monotonic() + seconds
     done = 0
     while done < min(2, rounds) or (done < rounds and time.monotonic() < deadline):
+        if before:
+            before()
         for i in range(len(ways)):
             way = ways[(i + done) % len(ways)]
             if not way.error:

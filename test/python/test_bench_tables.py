@@ -16,25 +16,35 @@ import limits  # noqa: E402
 import numpy as np  # noqa: E402
 import steps  # noqa: E402
 
-MACHINE = {"threads": 2, "gflops": 500.0, "cache_gbs": 400.0, "memory_gbs": 100.0, "cache_bytes": 32 << 20}
+MACHINE = {"threads": 2, "gflops": 500.0, "cache_gbs": 400.0, "memory_gbs": 100.0,
+           "cache_read_gbs": 200.0, "memory_read_gbs": 50.0, "cache_bytes": 32 << 20}  # fmt: skip
 
 
 def test_limit():
-    memory = limits.limit(limits.Work(flops=1e9, moved=800e6, footprint=400e6), MACHINE)
+    memory = limits.limit(limits.Work(flops=1e9, once=0, both=400e6), MACHINE)
     assert (memory.bound, memory.ms) == ("memory", pytest.approx(8))
     assert str(memory) == "8.00 ms (memory: 800 MB at 100 GB/s)"
-    cache = limits.limit(limits.Work(flops=1e6, moved=40e6, footprint=20e6), MACHINE)
+    cache = limits.limit(limits.Work(flops=1e6, once=0, both=20e6), MACHINE)
     assert (cache.bound, cache.ms) == ("cache", pytest.approx(0.1))
-    flops = limits.limit(limits.Work(flops=5e9, moved=800e6, footprint=400e6), MACHINE)
+    flops = limits.limit(limits.Work(flops=5e9, once=0, both=400e6), MACHINE)
     assert str(flops) == "10.00 ms (arithmetic: 5 GFLOP at 500 GFLOP/s)"
+    mixed = limits.limit(limits.Work(flops=1, once=100e6, both=100e6), MACHINE)
+    assert mixed.ms == pytest.approx(2 + 2) and mixed.amount == 300e6
     assert limits.limit(limits.Work(1, 1, 1), {}) is None
 
 
+def test_ranges():
+    later = MACHINE | {"memory_gbs": 60.0}
+    assert "100 and 50 in memory" in limits.ranges([MACHINE])
+    assert "500 GFLOP/s" in limits.ranges([later, MACHINE])
+    assert "60 to 100 and 50 in memory" in limits.ranges([later, MACHINE])
+    assert limits.ranges([{}, {}]) == "not measured"
+
+
 def test_the_better_of_two_measurements():
-    assert limits.better({"gflops": 1, "memory_gbs": 5}, {"gflops": 2, "memory_gbs": 4}) == {
-        "gflops": 2, "memory_gbs": 5,
-    }  # fmt: skip
-    assert limits.better({}, {}) == {}
+    both = limits.better([{"gflops": 1, "memory_gbs": 5}, {"gflops": 2, "memory_gbs": 4}])
+    assert both == {"gflops": 2, "memory_gbs": 5}
+    assert limits.better([{}, {}]) == {}
 
 
 def test_work_of_a_step():
@@ -44,23 +54,21 @@ def test_work_of_a_step():
     parameters = sum(products) + sum(b for _, b in weights)
     work = steps.work(("mlp_a", "adamw", 8))
     assert work.flops == 2 * 8 * (2 * sum(products) + sum(products[1:]))
-    assert work.footprint == 4 * 3 * parameters
-    assert work.moved == 2 * work.footprint
+    assert (work.once, work.both) == (0, 4 * 3 * parameters)
 
 
 def test_rows_of_an_embedding_that_no_token_reads_are_not_moved():
-    whole, rows = (steps.work(("enc_c", optimizer, 1)).footprint for optimizer in ("rmsprop", "adagrad"))
+    whole, rows = (steps.work(("enc_c", optimizer, 1)).both for optimizer in ("rmsprop", "adagrad"))
     assert whole - rows == 4 * 2 * 512 * (8192 - 64)
 
 
 def test_work_of_a_kernel():
-    assert kernels.work("gemm:nt:2x3x5") == limits.Work(60, 4 * (10 + 15 + 6), 4 * (10 + 15 + 6))
-    states = kernels.work("update:adamw:10:2")
-    assert states == limits.Work(400, 4 * (2 * 3 * 100 + 2 * 20), 4 * (3 * 100 + 2 * 20))
+    assert kernels.work("gemm:nt:2x3x5") == limits.Work(60, 4 * (10 + 15 + 6), 0)
+    assert kernels.work("update:adamw:10:2") == limits.Work(400, 4 * 2 * 20, 4 * 3 * 100)
     # 64 to 128 channels, 3x3 by 2, 32x32.
     layer = kernels.work("conv:resnet-64-128-by-2:dW")
     assert layer.flops == 2 * 32 * (128 * 64 * 9) * 16 * 16
-    assert layer.moved == 4 * (128 * 64 * 9 + 32 * (64 * 32 * 32 + 128 * 16 * 16))
+    assert layer.once == 4 * (128 * 64 * 9 + 32 * (64 * 32 * 32 + 128 * 16 * 16))
 
 
 def test_cases():
@@ -83,7 +91,7 @@ def kernel_result(**errors):
             way("plait_baseline", 4.0, True), way("plait_backward", 2.0, True), way("torch_fused", 8.0, True)]  # fmt: skip
     limit = limits.Limit(1.6, "memory", 160e6, 100e9)._asdict()
     row = {"case": "update:sgd:4096:1", "ways": ways, "limit": limit}
-    return {"family": "update", "threads": 2, "limits": MACHINE, "rows": [row]}
+    return {"family": "update", "threads": 2, "limits": [MACHINE], "rows": [row]}
 
 
 def test_table_of_kernels():
@@ -119,13 +127,14 @@ def step_result():
             way("plait-baseline tuned", 5.0, False), way("plait-backward tuned", 1.5, False),
             way("fused", 8.0, True), way("fused tuned", 6.0, True),
             {"name": "jax", "is_peer": True, "tuned": False, "error": "no jax"}]  # fmt: skip
-    return {"workload": "mlp_b", "optimizer": "sgd", "batch": 1, "threads": 2, "limits": MACHINE,
+    return {"workload": "mlp_b", "optimizer": "sgd", "batch": 1, "threads": 2, "limits": [MACHINE],
             "limit": limits.Limit(1.0, "memory", 100e6, 100e9)._asdict(), "ways": ways}  # fmt: skip
 
 
 def test_table_of_steps():
-    head, _, *rows = steps.table(step_result()).splitlines()
+    head, _, measured, *rows = steps.table(step_result()).splitlines()
     assert head == "### mlp_b, sgd, batch 1, 2 threads; limit 1.00 ms (memory: 100 MB at 100 GB/s)"
+    assert measured.startswith("Limits, measured before each round: 500 GFLOP/s; ")
     assert "| plait-backward | 2.000 | 2.000 | 0.33 | 0.50 | 2.00 | 1.0 | 2 |  |" in rows
     assert "| plait-backward tuned | 1.500 | 1.500 | 0.25 | 0.30 | 1.50 | 1.0 | 2 |  |" in rows
     assert "| fused | 8.000 | 8.000 | 1.33 |  | 8.00 | 1.0 | 2 |  |" in rows
@@ -140,7 +149,7 @@ def test_files(tmp_path, measured):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: no plot")
     for part, result in ((steps, step_result()), (kernels, kernel_result())):
         if not measured:
-            result["limits"] = {}
+            result["limits"] = [{}]
             for row in result.get("rows", [result]):
                 row["limit"] = None
             assert "not measured" in part.table(result)
