@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times Plait beside PyTorch and JAX: whole training steps, and single kernels.
 
-Each table has the machine's limits, measured as it begins, and every way under plain
-malloc and under one that keeps its memory (GLIBC_TUNABLES): much of a gain over the
-former may be page faults. Read ratios within one table; times belong to one machine
-and one hour.
+Each table has the machine's limits, measured while it is made, and every way under
+plain malloc and under one that keeps its memory (GLIBC_TUNABLES): much of a gain over
+the former may be page faults. Read ratios within one table; times belong to one
+machine and one hour. All results are compared; a kernel of Plait's that is wrong or
+does not run makes the exit code 1.
 
 Cases are whole steps, kernels, or families of kernels:
     mlp_a:adamw:1          workload:optimizer:batch
@@ -13,6 +14,10 @@ Cases are whole steps, kernels, or families of kernels:
     update:sgd:4096:32     dW and its update, of a square weight, by rows of a batch
     conv:resnet-64-64:dW   forward, relu, dX, dW of a layer
     gemm, update, conv     all of these in the standing set
+
+For example, what fusion alone does, and the fused optimizer of torch:
+    scripts/bench mlp_b:adamw:1 update:adamw:4096:1 \\
+        --ways plait-baseline plait-backward fused torch-fused
 """
 
 import argparse
@@ -50,7 +55,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     all_ways = (*NAMES, *kernels.WAYS)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="default: the standing set, half an hour")
+    parser.add_argument("cases", nargs="*", metavar="CASE",
+                        help="default: the standing set, half an hour, a quarter of it kernels")  # fmt: skip
     parser.add_argument("--only", choices=PARTS, help="one part of the standing set")
     parser.add_argument("--list", action="store_true", help="print the cases, and end")
     parser.add_argument("--threads", type=_positive, default=len(os.sched_getaffinity(0)))
@@ -62,7 +68,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--rounds", type=_positive, metavar="N", help="blocks of each way, at most;"
                         f" default: {steps.ROUNDS} of steps, {kernels.ROUNDS} of kernels")  # fmt: skip
     parser.add_argument("--block", type=_positive, default=8, metavar="N", help="counted steps in a block")
-    parser.add_argument("--seconds", type=float, default=20, metavar="S",
+    parser.add_argument("--seconds", type=float, default=30, metavar="S",
                         help="time for a table of steps, once compiled; two rounds at least")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("bench-results"),
                         help="folder for steps and kernels, each .md, .json, .png")  # fmt: skip

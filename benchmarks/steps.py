@@ -148,7 +148,8 @@ def table(result: dict) -> str:
         "",
         f"Limits, measured before each round: {limits.ranges(result['limits'])}.",
         "",
-        "| | min ms | median ms | / best peer | / own baseline | / limit | compile s | peak MB | difference / lr |",
+        "| | min ms | median ms | / best peer | / own baseline | / limit | compile s | peak MB"
+        " | difference / lr |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for way in result["ways"]:

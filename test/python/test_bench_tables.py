@@ -4,6 +4,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,6 +109,16 @@ def test_kernels_that_are_wrong():
     assert "| differs from torch-fused by 1.0e+00 of the largest |" in kernels.table(result)
     assert kernels.wrong(kernel_result(torch_fused=kernels.NOT_RUN)) == []
     assert "| 3.00 / 2.00 |  | 0.50 |  | 1.25 |" in kernels.table(kernel_result(torch_fused=kernels.NOT_RUN))
+
+
+def test_a_way_that_differs_is_not_timed():
+    def way(name, value, error=""):
+        values = {"result": np.full(4, value, np.float32)}
+        return SimpleNamespace(name=name, title=name, error=error, results=lambda: values)
+
+    ways = [way("plait", 1), way("plait-off", 1.01), way("torch-dead", 5, "died"), way("torch", 1)]
+    kernels.check(ways)
+    assert [way.error for way in ways] == ["", "differs from torch by 1.0e-02 of the largest", "died", ""]
 
 
 def test_difference():
