@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Passes.h"
+#include "plait/Target/BlockSizes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -117,6 +118,10 @@ static void addLlvm(OpPassManager &pm, const plait::TargetOptions &target) {
   plait::TrainLowerContractionsOptions products;
   products.registerRows = target.registerRows;
   products.registerCols = target.registerCols;
+  plait::BlockSizes blocks = plait::chooseBlockSizes(target);
+  products.blockM = blocks.rows;
+  products.blockN = blocks.lanes;
+  products.blockK = blocks.steps;
   pm.addPass(plait::createTrainLowerContractions(products));
   // Before loops over elements change: some are parts of it.
   plait::TrainVectorizeConvolutionsOptions windows;
@@ -193,6 +198,17 @@ struct ScheduleOptionsBase : PassPipelineOptions<Options> {
       *this, "policy",
       llvm::cl::desc("Where updates run: baseline, backward, forward or auto."),
       llvm::cl::init("backward")};
+  Option<int64_t> l1Bytes{
+      *this, "l1-bytes",
+      llvm::cl::desc(
+          "Bytes of data that the first cache holds for a core: what "
+          "the register tiles of products read."),
+      llvm::cl::init(plait::CacheSizes().l1Bytes)};
+  Option<int64_t> l2Bytes{
+      *this, "l2-bytes",
+      llvm::cl::desc("The same of the second cache: packed blocks of products, "
+                     "and panels of gradients."),
+      llvm::cl::init(plait::CacheSizes().l2Bytes)};
   Option<int64_t> cacheBytes{
       *this, "cache-bytes",
       llvm::cl::desc("Size of the last-level cache, for auto."),
@@ -221,6 +237,7 @@ struct ScheduleOptionsBase : PassPipelineOptions<Options> {
   plait::TargetOptions target() const {
     plait::TargetOptions target;
     target.blockParameters = blockParameters;
+    plait::setCaches(target, {l1Bytes, l2Bytes});
     target.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
     return target;
   }

@@ -10,7 +10,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Driver/Session.h"
+#include "SessionTarget.h"
 
+#include "plait/Codegen/Cpu.h"
 #include "plait/Driver/Memory.h"
 #include "plait/Passes.h"
 #include "plait/Transforms.h"
@@ -33,18 +35,6 @@ using namespace plait;
 using namespace plait::run;
 using runtime::HostTensor;
 using runtime::Status;
-
-/// What `auto` stands for. It leaves an update at baseline where it cannot place
-/// it, and needs no more memory than that.
-static FailureOr<std::string> resolveSchedule(ModuleOp module,
-                                              const std::string &name) {
-  if (name == "auto")
-    return std::string("backward");
-  if (!train::symbolizePlacement(name))
-    return module.emitError("unknown schedule '")
-           << name << "'; expected auto, baseline, backward or forward";
-  return name;
-}
 
 FailureOr<std::string> Session::place(ModuleOp module,
                                       const SessionOptions &options,
@@ -163,17 +153,6 @@ LogicalResult Session::generate(ModuleOp module, StringRef entry,
   return success();
 }
 
-/// Constants that were given, in place of the target's.
-static void override(CostConstants &target, const CostConstants &given) {
-  if (given.cacheBytes)
-    target.cacheBytes = given.cacheBytes;
-  for (double CostConstants::*rate :
-       {&CostConstants::coreGflops, &CostConstants::cacheGBs,
-        &CostConstants::memoryGBs})
-    if (given.*rate)
-      target.*rate = given.*rate;
-}
-
 FailureOr<std::unique_ptr<Session>>
 Session::create(ModuleOp module, const SessionOptions &options,
                 std::shared_ptr<SessionMemory> memory) {
@@ -186,13 +165,11 @@ Session::create(ModuleOp module, const SessionOptions &options,
   session->name = *name;
   session->threads = options.threads;
   session->memory = std::move(memory);
-  auto target = targetOptionsFor(options.cpu);
-  if (!target)
-    return module.emitError(llvm::toString(target.takeError()));
-  override(target->cost, options.cost);
-  target->blockParameters = options.layout == Layout::Auto;
-  target->epilogues = options.epilogues;
-  target->sideBySide = options.sideBySide;
+  auto target = targetFor(module, options);
+  if (failed(target))
+    return failure();
+  if (llvm::Error error = checkRunsHere(options.cpu))
+    return module.emitError(llvm::toString(std::move(error)));
   OwningOpRef<ModuleOp> copy = module.clone();
   auto entry = session->place(*copy, options, *target);
   if (failed(entry) || failed(session->describe(*copy, *entry, options.eval)) ||

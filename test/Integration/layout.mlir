@@ -19,9 +19,10 @@ func.func @step(%w: tensor<4x160x32xf32> {train.blocked_dim = 0 : i64, train.rol
 }
 
 //--- taken.mlir
-// Two shapes, for every machine's blocks.
+// Three shapes, for every machine's blocks.
 func.func @plait_import_4_160_32_dim0() { return }
 func.func @plait_import_8_160_16_dim0() { return }
+func.func @plait_import_16_160_8_dim0() { return }
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>
 #mn = affine_map<(m, n, k) -> (m, n)>

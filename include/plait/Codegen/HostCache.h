@@ -15,15 +15,21 @@
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
-#include <optional>
 
 namespace plait {
 
-/// Bytes of the last-level cache that the first processor sees. Nothing where
-/// the system does not say. sysconf is no source: it adds up the caches of a
-/// socket, or knows those of a whole host.
-std::optional<int64_t>
-hostCacheBytes(llvm::StringRef folder = "/sys/devices/system/cpu/cpu0/cache");
+/// The caches that hold data, as the first processor sees them; 0 for what the
+/// system does not say.
+struct HostCaches {
+  int64_t l1Bytes = 0;
+  int64_t l2Bytes = 0;   ///< one core's part, where several share it
+  int64_t lastBytes = 0; ///< of the last level, all of it
+};
+
+/// sysconf is no source: it adds up the caches of a socket, or knows those of a
+/// whole host.
+HostCaches
+hostCaches(llvm::StringRef folder = "/sys/devices/system/cpu/cpu0/cache");
 
 } // namespace plait
 

@@ -13,8 +13,6 @@
 #ifndef PLAIT_CODEGEN_JIT_H
 #define PLAIT_CODEGEN_JIT_H
 
-#include "plait/Target/TargetOptions.h"
-
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
@@ -48,11 +46,6 @@ private:
   std::unique_ptr<mlir::ExecutionEngine> engine;
   llvm::StringMap<Function> functions;
 };
-
-/// Sizes of register and cache tiles for `cpu` (empty: the host), from what
-/// LLVM knows of its vector units, and the constants of the cost model; of the
-/// host, with its own last-level cache. Never from the number of threads.
-llvm::Expected<TargetOptions> targetOptionsFor(llvm::StringRef cpu);
 
 } // namespace plait
 

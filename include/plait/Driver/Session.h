@@ -18,6 +18,7 @@
 #include "plait/Codegen/Jit.h"
 #include "plait/Driver/StepSignature.h"
 #include "plait/Runtime/DataFeed.h"
+#include "plait/Target/TargetOptions.h"
 
 #include <map>
 #include <memory>
@@ -37,7 +38,8 @@ struct SessionOptions {
   std::string cpu;
   std::string eval; ///< a second function to compile, or empty
   Layout layout = Layout::Auto;
-  unsigned threads = 0; ///< of each call; 0: what OpenMP would take
+  unsigned threads = 0;       ///< of each call; 0: what OpenMP would take
+  CacheSizes caches = {0, 0}; ///< 0: as of the cpu
   /// For `auto`; 0: as of the cpu.
   CostConstants cost = {0, 0, 0, 0};
   /// Whether products apply what follows to their sums; no bit depends on it.

@@ -25,17 +25,26 @@ struct CostConstants {
   double memoryGBs = 56;         ///< the same, in memory
 };
 
+/// Bytes of data that the first two caches hold for one core. The last one is
+/// `CostConstants::cacheBytes`: blocks do not depend on it, nor do the rates on
+/// these.
+struct CacheSizes {
+  int64_t l1Bytes = 48 << 10;
+  int64_t l2Bytes = 1 << 20;
+};
+
 /// What the pipelines take from the machine the code is for. Passes never look
 /// at the machine they run on.
 struct TargetOptions {
+  CacheSizes caches;
   int64_t panelBytes = 262144; ///< bytes of a gradient panel, to fit L2
   int64_t registerRows = 6;    ///< rows of a GEMM register tile
   int64_t registerCols = 16;   ///< columns of a GEMM register tile
   /// Whether weights get the layout that their products read, which changes the
   /// types of a step's arguments (train-block-parameters).
   bool blockParameters = false;
-  bool epilogues = true;       ///< off to compare with separate loops
-  bool sideBySide = true;      ///< see train-side-by-side
+  bool epilogues = true;  ///< off to compare with separate loops
+  bool sideBySide = true; ///< see train-side-by-side
   CostConstants cost;
 };
 

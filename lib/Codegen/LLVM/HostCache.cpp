@@ -6,12 +6,14 @@
 //===----------------------------------------------------------------------===//
 //
 // A folder index0, index1, ... for each cache, with small files in it: "level"
-// is "3", "type" is "Data", "Instruction" or "Unified", "size" is "32768K".
+// is "3", "type" is "Data", "Instruction" or "Unified", "size" is "32768K",
+// "shared_cpu_list" is "0-3,8".
 //
 //===----------------------------------------------------------------------===//
 
 #include "plait/Codegen/HostCache.h"
 
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -33,8 +35,28 @@ static int64_t parseSize(StringRef text) {
   return text.getAsInteger(10, count) || count < 0 ? 0 : count * unit;
 }
 
-std::optional<int64_t> plait::hostCacheBytes(StringRef folder) {
-  int64_t lastLevel = 0, bytes = 0;
+/// How many processors "0-3,8" names; 1 for what is no list.
+static int64_t countProcessors(StringRef list) {
+  llvm::SmallVector<StringRef> ranges;
+  list.split(ranges, ',');
+  int64_t count = 0;
+  for (StringRef range : ranges) {
+    auto [begin, end] = range.split('-');
+    int64_t first, last;
+    if (begin.getAsInteger(10, first))
+      return 1;
+    if (end.empty())
+      last = first;
+    else if (end.getAsInteger(10, last) || last < first)
+      return 1;
+    count += last - first + 1;
+  }
+  return count;
+}
+
+HostCaches plait::hostCaches(StringRef folder) {
+  HostCaches caches;
+  int64_t lastLevel = 0, threads = 1;
   for (unsigned index = 0;; ++index) {
     std::string cache = (folder + "/index" + llvm::Twine(index) + "/").str();
     int64_t level;
@@ -45,9 +67,15 @@ std::optional<int64_t> plait::hostCacheBytes(StringRef folder) {
         size == 0)
       continue;
     lastLevel = level;
-    bytes = size;
+    caches.lastBytes = size;
+    int64_t sharers = countProcessors(read(cache + "shared_cpu_list"));
+    if (level == 1) {
+      // Those that share the first one are one core's.
+      threads = sharers;
+      caches.l1Bytes = size;
+    } else if (level == 2) {
+      caches.l2Bytes = size / std::max<int64_t>(1, sharers / threads);
+    }
   }
-  if (bytes == 0)
-    return std::nullopt;
-  return bytes;
+  return caches;
 }

@@ -11,64 +11,18 @@
 //===----------------------------------------------------------------------===//
 
 #include "plait/Codegen/Jit.h"
-#include "plait/Codegen/HostCache.h"
+#include "TargetMachine.h"
+
 #include "plait/Codegen/OutlineLoops.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/ExecutionEngine/OptUtils.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
-#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
-#include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
 
 #include <dlfcn.h>
 
 using namespace mlir;
 using namespace plait;
-
-static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-makeTargetMachine(StringRef cpu) {
-  llvm::InitializeNativeTarget();
-  llvm::InitializeNativeTargetAsmPrinter();
-  auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
-  if (!builder)
-    return builder.takeError();
-  if (!cpu.empty()) {
-    // Asked of another machine: LLVM itself would only print a warning.
-    auto host = builder->createTargetMachine();
-    if (!host)
-      return host.takeError();
-    if (!(*host)->getMCSubtargetInfo()->isCPUStringValid(cpu))
-      return llvm::createStringError("unknown cpu '" + cpu + "'");
-    builder->setCPU(cpu.str());
-    builder->getFeatures() = llvm::SubtargetFeatures();
-  }
-  builder->setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
-  auto machine = builder->createTargetMachine();
-  return machine;
-}
-
-llvm::Expected<TargetOptions> plait::targetOptionsFor(StringRef cpu) {
-  auto machine = makeTargetMachine(cpu);
-  if (!machine)
-    return machine.takeError();
-  TargetOptions options;
-  // Two units of multiply-adds at 4 GHz, a lane and a GHz 4 GFLOP/s.
-  auto setLanes = [&](int64_t lanes) { options.cost.coreGflops = 16 * lanes; };
-  const llvm::MCSubtargetInfo &features = *(*machine)->getMCSubtargetInfo();
-  setLanes(features.checkFeatures("+avx2") ? 8 : 4);
-  // 32 vector registers of 16 lanes hold an 8x32 tile, 16 of 8 lanes a 6x16.
-  if (features.checkFeatures("+avx512f")) {
-    options.registerRows = 8;
-    options.registerCols = 32;
-    setLanes(16);
-  }
-  // A named cpu is the same on every machine.
-  if (auto bytes = cpu.empty() ? hostCacheBytes() : std::nullopt)
-    options.cost.cacheBytes = *bytes;
-  return options;
-}
 
 /// What `module` calls and this library can see: OpenMP's runtime, libm.
 ///
