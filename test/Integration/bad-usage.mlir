@@ -50,6 +50,20 @@
 // COST-NEGATIVE: --memory-gbs must be above 0
 // COST-NEGATIVE: code 2
 
+// Sizes of caches.
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --l1-bytes=0 | FileCheck %s --check-prefix=L1
+// L1: --l1-bytes must be above 0
+// L1: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --l2-bytes=-1 | FileCheck %s --check-prefix=L2
+// L2: --l2-bytes must be above 0
+// L2: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --l2-bytes=1M | FileCheck %s --check-prefix=L2-UNIT
+// L2-UNIT: '1M' value invalid
+// L2-UNIT: code 2
+// RUN: %{exit} %examples/mlp.mlir --random-inputs --l1-bytes=65536 --l2-bytes=32768 | FileCheck %s --check-prefix=ORDER
+// ORDER: --l2-bytes is less than --l1-bytes; the second cache is the larger
+// ORDER: code 2
+
 // An option that would do nothing alone.
 // RUN: %{exit} %examples/mlp.mlir --random-inputs --save-every=2 | FileCheck %s --check-prefix=EVERY
 // EVERY: --save-every needs --save

@@ -172,6 +172,7 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
     session.schedule = name;
     session.layout = options.layout;
     session.cpu = options.cpu;
+    session.caches = options.caches;
     auto made = Session::create(module, session, memory);
     if (failed(made))
       return Error{""};

@@ -13,6 +13,7 @@
 
 #include "plait/Transforms.h"
 
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -31,6 +32,7 @@ static cl::OptionCategory judging("Evaluating");
 static cl::OptionCategory running("Running");
 static cl::OptionCategory saving("Saving and going on");
 static cl::OptionCategory writing("Writing about a run");
+static cl::OptionCategory emitting("Writing code");
 
 #define PLAIT_OPT(TYPE, VAR, GROUP, NAME, ...)                                 \
   static TYPE VAR(NAME, cl::cat(GROUP), __VA_ARGS__)
@@ -107,9 +109,20 @@ PLAIT_OPT(cl::opt<std::string>, backend, running, "backend", cl::init("auto"),
 PLAIT_OPT(cl::opt<unsigned>, threads, running, "threads", cl::init(0),
           cl::desc("At most 1024 (default: all processors)"),
           cl::value_desc("N"));
-PLAIT_OPT(cl::opt<std::string>, cpu, running, "mcpu",
-          cl::desc("CPU to generate code for (default: this one)"),
-          cl::value_desc("name"));
+PLAIT_OPT(
+    cl::opt<std::string>, cpu, running, "mcpu",
+    cl::desc("CPU to generate code for (default: this one); with --emit,\n"
+             "of x86-64 or AArch64"),
+    cl::value_desc("name"));
+// 0 is what the target says.
+PLAIT_OPT(cl::opt<int64_t>, l1Bytes, running, "l1-bytes", cl::init(0),
+          cl::desc("Data that the first cache holds for a core, for blocks of\n"
+                   "products (default: this machine's, or by --mcpu); no bit\n"
+                   "depends on it"),
+          cl::value_desc("N"));
+PLAIT_OPT(cl::opt<int64_t>, l2Bytes, running, "l2-bytes", cl::init(0),
+          cl::desc("The same of the second cache, for panels as well"),
+          cl::value_desc("N"));
 // Of the cost model; 0 is what the target says.
 PLAIT_OPT(cl::opt<int64_t>, cacheBytes, running, "cache-bytes", cl::init(0),
           cl::desc("With --schedule=auto: size of the last-level cache\n"
@@ -166,6 +179,14 @@ PLAIT_OPT(cl::opt<std::string>, resultsFile, writing, "results",
 PLAIT_OPT(cl::opt<bool>, printSchedule, writing, "print-schedule",
           cl::desc("Print where each update went"));
 
+PLAIT_OPT(cl::opt<std::string>, emitFormat, emitting, "emit",
+          cl::desc("Write the step's code, and run nothing: llvm (LLVM IR),\n"
+                   "asm or obj. How its functions are called: docs/ABI.md"),
+          cl::value_desc("format"));
+PLAIT_OPT(cl::opt<std::string>, output, emitting, "o",
+          cl::desc("Where to (default: standard output)"),
+          cl::value_desc("file"));
+
 static const char *const overview =
     R"(Compile a training step in this process, and train.
 
@@ -203,6 +224,15 @@ static std::string withoutSlash(llvm::StringRef path) {
   return path.size() > 1 ? path.rtrim('/').str() : path.str();
 }
 
+/// What --emit names, or nothing.
+static std::optional<CodeFormat> parseFormat() {
+  return llvm::StringSwitch<std::optional<CodeFormat>>(emitFormat)
+      .Case("llvm", CodeFormat::Llvm)
+      .Case("asm", CodeFormat::Assembly)
+      .Case("obj", CodeFormat::Object)
+      .Default(std::nullopt);
+}
+
 static RunOptions collect() {
   RunOptions options;
   options.file = file;
@@ -210,6 +240,10 @@ static RunOptions collect() {
   options.schedule = schedule;
   options.cpu = cpu;
   options.layout = layout == "auto" ? Layout::Auto : Layout::RowMajor;
+  if (emitFormat.getNumOccurrences())
+    options.emit = parseFormat();
+  options.output = output;
+  options.caches = {l1Bytes, l2Bytes};
   options.cost = {cacheBytes, coreGflops, cacheGbs, memoryGbs};
   options.epilogues = epilogues;
   options.sideBySide = sideBySide;
@@ -249,11 +283,9 @@ static bool given(const cl::Option &option) {
 
 /// The first option that says nothing beside the others, as a message.
 static std::string idleOption() {
-  std::pair<cl::Option &, cl::Option &> needs[] = {{keep, saveEvery},
-                                                   {saveEvery, saveDir},
-                                                   {evalFiles, evalName},
-                                                   {evalEvery, evalName},
-                                                   {block, compareFlag}};
+  std::pair<cl::Option &, cl::Option &> needs[] = {
+      {keep, saveEvery},     {saveEvery, saveDir}, {evalFiles, evalName},
+      {evalEvery, evalName}, {block, compareFlag}, {output, emitFormat}};
   for (auto &[option, other] : needs)
     if (given(option) && !given(other))
       return ("--" + option.ArgStr + " needs --" + other.ArgStr).str();
@@ -266,14 +298,48 @@ static std::string idleOption() {
               ": it runs every schedule, and writes a table and --report only")
           .str();
   // What a script's empty variable leaves; the run would go on without.
-  for (cl::opt<std::string> *text : {&entry, &evalName, &resultsFile, &logFile,
-                                     &reportFile, &saveDir, &resumeDir})
+  for (cl::opt<std::string> *text :
+       {&entry, &evalName, &resultsFile, &logFile, &reportFile, &saveDir,
+        &resumeDir, &output})
     if (given(*text) && text->empty())
       return ("--" + text->ArgStr + "= names nothing; leave it out").str();
   for (cl::opt<unsigned> *number : {&keep, &saveEvery, &evalEvery, &block})
     if (given(*number) && *number == 0)
       return ("--" + number->ArgStr + "=0 asks for nothing; leave it out")
           .str();
+  return "";
+}
+
+/// What is wrong with --emit, or an empty string.
+static std::string checkEmit() {
+  if (!given(emitFormat))
+    return "";
+  if (!parseFormat())
+    return "unknown --emit=" + emitFormat + "; expected llvm, asm or obj";
+  if (emitFormat == "obj" && !given(output))
+    return "--emit=obj needs -o";
+  const cl::OptionCategory *runs[] = {&comparing, &data, &judging, &saving,
+                                      &writing};
+  for (auto &entry : cl::getRegisteredOptions()) {
+    cl::Option &option = *entry.second;
+    bool isOfRun = &option == &steps || &option == &threads ||
+                   &option == &checkFinite ||
+                   llvm::is_contained(runs, option.Categories.front());
+    if (given(option) && isOfRun)
+      return ("--emit excludes --" + option.ArgStr +
+              ": it writes code, and runs nothing")
+          .str();
+  }
+  return "";
+}
+
+/// What is wrong with sizes of caches, or an empty string.
+static std::string checkCaches() {
+  for (cl::opt<int64_t> *bytes : {&l1Bytes, &l2Bytes})
+    if (given(*bytes) && *bytes <= 0)
+      return ("--" + bytes->ArgStr + " must be above 0").str();
+  if (given(l1Bytes) && given(l2Bytes) && l2Bytes < l1Bytes)
+    return "--l2-bytes is less than --l1-bytes; the second cache is the larger";
   return "";
 }
 
@@ -327,15 +393,16 @@ static std::string contradiction() {
            "; expected baseline, backward, forward or auto";
   if (layout != "auto" && layout != "row-major")
     return "unknown --layout=" + layout + "; expected auto or row-major";
-  if (std::string message = checkCost(); !message.empty())
-    return message;
+  for (auto *check : {checkCost, checkCaches, checkEmit})
+    if (std::string message = check(); !message.empty())
+      return message;
   return checkBackend();
 }
 
 std::optional<RunOptions> run::parseOptions(int argc, char **argv) {
   (void)onlyOurOptions;
   cl::HideUnrelatedOptions(
-      {&comparing, &data, &judging, &running, &saving, &writing});
+      {&comparing, &data, &judging, &running, &saving, &writing, &emitting});
   cl::AddExtraVersionPrinter([](llvm::raw_ostream &os) {
     os << "Plait " PLAIT_VERSION " (" PLAIT_GIT_HASH ")\n";
   });

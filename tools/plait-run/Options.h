@@ -13,6 +13,7 @@
 #ifndef PLAIT_TOOLS_RUN_OPTIONS_H
 #define PLAIT_TOOLS_RUN_OPTIONS_H
 
+#include "plait/Codegen/EmitCode.h"
 #include "plait/Driver/Session.h"
 #include "plait/Target/TargetOptions.h"
 
@@ -38,8 +39,12 @@ enum ExitCode {
 struct RunOptions {
   std::string file, entry, schedule, cpu;
   Layout layout;
+  CacheSizes caches;  ///< 0: not given
   CostConstants cost; ///< 0: not given
   bool epilogues = true, sideBySide = true;
+  /// Empty where the step shall run.
+  std::optional<CodeFormat> emit;
+  std::string output; ///< empty: standard output
   std::vector<std::string> inputFiles, inputSingles;
   bool randomInputs = false;
   /// Empty where the user did not say.

@@ -311,6 +311,7 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   sessionOptions.schedule = options.schedule;
   sessionOptions.cpu = options.cpu;
   sessionOptions.layout = options.layout;
+  sessionOptions.caches = options.caches;
   sessionOptions.cost = options.cost;
   sessionOptions.epilogues = options.epilogues;
   sessionOptions.sideBySide = options.sideBySide;

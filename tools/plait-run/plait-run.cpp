@@ -11,6 +11,7 @@
 
 #include "Compare.h"
 #include "Data.h"
+#include "Emit.h"
 #include "Training.h"
 
 #include "plait/Driver/Memory.h"
@@ -94,6 +95,8 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return kUsage;
+  if (options->emit)
+    return checkStdout(*options, runEmission(*module, *options));
   int64_t idleBytes = residentBytes();
   Tensors tensors;
   if (auto status =
