@@ -135,7 +135,7 @@ PLAIT_OPT(
     cl::value_desc("X"));
 PLAIT_OPT(cl::opt<double>, cacheGbs, running, "cache-gbs", cl::init(0),
           cl::desc("With --schedule=auto: GB/s of one core in the last-level\n"
-                   "cache (default 240)"),
+                   "cache (default: by its vectors)"),
           cl::value_desc("X"));
 PLAIT_OPT(cl::opt<double>, memoryGbs, running, "memory-gbs", cl::init(0),
           cl::desc("With --schedule=auto: GB/s of one core in memory (default\n"

@@ -121,8 +121,10 @@ static void chooseVectors(TargetOptions &target,
   auto choose = [&](int64_t rows, int64_t cols, int64_t lanes) {
     target.registerRows = rows;
     target.registerCols = cols;
-    // Two units of multiply-adds at 4 GHz, a lane and a GHz 4 GFLOP/s.
+    // At 4 GHz: two units of multiply-adds, a lane and a GHz 4 GFLOP/s; and in each
+    // cycle a vector read and one written, as far as caches give 64 bytes.
     target.cost.coreGflops = 16 * lanes;
+    target.cost.cacheGBs = std::min<int64_t>(32 * lanes, 256);
   };
   if (machine.getTargetTriple().isAArch64())
     return choose(6, 16, 4); // 32 registers: 24 of sums, 4 of lanes

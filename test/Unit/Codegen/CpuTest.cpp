@@ -55,6 +55,7 @@ TEST_P(Cpu, HasItsTilesAndBlocks) {
   EXPECT_EQ(target->registerRows, row.rows);
   EXPECT_EQ(target->registerCols, row.cols);
   EXPECT_EQ(target->cost.coreGflops, 16 * row.lanes);
+  EXPECT_EQ(target->cost.cacheGBs, row.lanes == 4 ? 128 : 256);
   EXPECT_EQ(target->caches.l1Bytes, row.l1KiB << 10);
   EXPECT_EQ(target->caches.l2Bytes, row.l2KiB << 10);
   EXPECT_EQ(target->cost.cacheBytes, CostConstants().cacheBytes);

@@ -21,7 +21,7 @@
 
 // Eight rows: what the gradient's bytes cost is much of all.
 
-// REMARK: [Passed] fusion-cost | Category:train-place | Function=w | Remark="update of "w" is estimated at 0.105 ms and 8.4 MB in one loop nest with its gradient, at 0.119 ms and 21.0 MB apart from it (one core, in the last-level cache): one nest"
+// REMARK: [Passed] fusion-cost | Category:train-place | Function=w | Remark="update of "w" is estimated at 0.102 ms and 8.4 MB in one loop nest with its gradient, at 0.115 ms and 21.0 MB apart from it (one core, in the last-level cache): one nest"
 // REMARK: [Passed] backward-fusion | {{.*}}"update of "w" is in one loop nest with its gradient"
 // CHECK-LABEL: func.func @few_rows
 // CHECK:         train.cluster
@@ -48,7 +48,7 @@ func.func @few_rows(
 // Many rows: each of 16 panels would pack x once more. The update is behind its
 // gradient all the same, and not where the graph has it, behind the other op.
 
-// REMARK: update of "w" is estimated at 4.509 ms and 8.4 MB in one loop nest with its gradient, at 4.282 ms and 21.0 MB apart from it (one core, in the last-level cache): apart
+// REMARK: update of "w" is estimated at 4.489 ms and 8.4 MB in one loop nest with its gradient, at 4.276 ms and 21.0 MB apart from it (one core, in the last-level cache): apart
 // REMARK: update of "w" is next to its gradient, which is stored: that costs less than one loop nest
 // CHECK-LABEL: func.func @many_rows
 // CHECK-NOT:     train.cluster
@@ -77,7 +77,7 @@ func.func @many_rows(
 
 // 128 rows: it depends on the cache.
 
-// REMARK: update of "w" is estimated at 1.153 ms {{.*}}: apart
+// REMARK: update of "w" is estimated at 1.147 ms {{.*}}: apart
 // CHECK-LABEL: func.func @rows_between
 // CHECK:         train.apart
 // MEMORY-LABEL: func.func @rows_between
