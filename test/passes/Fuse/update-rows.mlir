@@ -299,3 +299,73 @@ func.func @narrow_index(%ids: tensor<16xindex>, %dy: tensor<16x8xf32>, %w: tenso
   } -> tensor<100x8xf32>
   return %r : tensor<100x8xf32>
 }
+
+// -----
+
+// A loop that writes a row before it reads the old one does not add to it. What a row's
+// index depends on in a region (which becomes a select) goes along to each loop.
+
+// REMARK: remark: {{.*}}"of 100 rows, at most 16 are updated: those that the step reads
+
+// CHECK-LABEL: func.func @write_first
+// CHECK-NOT:     tensor<100xi32>
+// CHECK-LABEL: func.func @index_of_a_region
+// CHECK:         scf.for {{.*}} -> (tensor<100xi32>)
+// CHECK:           %[[ID:.*]] = tensor.extract %{{.*}} : tensor<16xindex>
+// CHECK:           %[[IS:.*]] = arith.cmpi
+// CHECK:           arith.select %[[IS]], %[[ID]]
+// CHECK:         scf.for {{.*}} -> (tensor<100x8xf32>)
+// CHECK:           %[[ID2:.*]] = tensor.extract %{{.*}} : tensor<16xindex>
+// CHECK:           arith.select %{{.*}}, %[[ID2]]
+#id = affine_map<(i, j) -> (i, j)>
+func.func @write_first(%ids: tensor<16xindex>, %dy: tensor<16x8xf32>, %w: tensor<100x8xf32>) -> tensor<100x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c16 = arith.constant 16 : index
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<100x8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<100x8xf32>) -> tensor<100x8xf32>
+  %g = scf.for %i = %c0 to %c16 step %c1 iter_args(%a = %z) -> (tensor<100x8xf32>) {
+    %row = tensor.extract %ids[%i] : tensor<16xindex>
+    %d = tensor.extract_slice %dy[%i, 0] [1, 8] [1, 1] : tensor<16x8xf32> to tensor<1x8xf32>
+    %next = tensor.insert_slice %d into %a[%row, 0] [1, 8] [1, 1] : tensor<1x8xf32> into tensor<100x8xf32>
+    %old = tensor.extract_slice %a[%row, 0] [1, 8] [1, 1] : tensor<100x8xf32> to tensor<1x8xf32>
+    scf.yield %next : tensor<100x8xf32>
+  }
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%g : tensor<100x8xf32>) outs(%w : tensor<100x8xf32>) {
+  ^bb0(%gi: f32, %wi: f32):
+    %w1 = arith.subf %wi, %gi : f32
+    linalg.yield %w1 : f32
+  } -> tensor<100x8xf32>
+  return %r : tensor<100x8xf32>
+}
+
+func.func @index_of_a_region(%ids: tensor<16xindex>, %dy: tensor<16x8xf32>, %w: tensor<100x8xf32>) -> tensor<100x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c16 = arith.constant 16 : index
+  %c100 = arith.constant 100 : index
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<100x8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<100x8xf32>) -> tensor<100x8xf32>
+  %g = scf.for %i = %c0 to %c16 step %c1 iter_args(%a = %z) -> (tensor<100x8xf32>) {
+    %token = tensor.extract %ids[%i] : tensor<16xindex>
+    %known = arith.cmpi ult, %token, %c100 : index
+    %row = scf.if %known -> (index) {
+      scf.yield %token : index
+    } else {
+      scf.yield %c1 : index
+    }
+    %d = tensor.extract_slice %dy[%i, 0] [1, 8] [1, 1] : tensor<16x8xf32> to tensor<1x8xf32>
+    %old = tensor.extract_slice %a[%row, 0] [1, 8] [1, 1] : tensor<100x8xf32> to tensor<1x8xf32>
+    %sum = linalg.add ins(%old, %d : tensor<1x8xf32>, tensor<1x8xf32>) outs(%old : tensor<1x8xf32>) -> tensor<1x8xf32>
+    %next = tensor.insert_slice %sum into %a[%row, 0] [1, 8] [1, 1] : tensor<1x8xf32> into tensor<100x8xf32>
+    scf.yield %next : tensor<100x8xf32>
+  }
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%g : tensor<100x8xf32>) outs(%w : tensor<100x8xf32>) {
+  ^bb0(%gi: f32, %wi: f32):
+    %w1 = arith.subf %wi, %gi : f32
+    linalg.yield %w1 : f32
+  } -> tensor<100x8xf32>
+  return %r : tensor<100x8xf32>
+}
