@@ -508,7 +508,8 @@ def TrainFuseClusters : Pass<"train-fuse-clusters"> {
     A backward cluster is tiled by the rows of the parameter: a panel of the
     gradient is computed and applied while it is in cache. A forward cluster is
     tiled by the dimension of the parameter that the product does not
-    contract: a panel is updated, and used. Then the cluster is inlined. Updates
+    contract: a panel is updated, and used. A gradient that is an outer product is
+    no panel: the update multiplies. Then the cluster is inlined. Updates
     outside clusters are decomposed into linalg. The size of a panel depends on
     shapes alone, never on the number of threads.
   }];

@@ -25,6 +25,7 @@
 #include "../Panels.h"
 #include "../Schedule/Cluster.h"
 #include "MergeLoops.h"
+#include "OuterProduct.h"
 
 #include "plait/Analysis/Legality.h"
 #include "plait/Passes.h"
@@ -246,6 +247,7 @@ LogicalResult plait::fuseCluster(RewriterBase &rewriter, ClusterOp cluster,
   if (failed(backward ? fuseBackwardCluster(rewriter, cluster, panelBytes)
                       : fuseForwardCluster(rewriter, cluster, panelBytes)))
     return failure();
+  foldOuterProducts(rewriter, cluster);
   inlineCluster(rewriter, cluster);
   return success();
 }

@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("plait._plait", reason="plait._plait is not built: NOT verified")
 
 import plait
+from plait_run import run_step
+from test_fusion_cost import load_grid
 
 
 def step_text(batch, outputs, width, by_lanes=False):
@@ -110,3 +112,21 @@ def test_split(batch, outputs, width):
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+def test_zeros_of_one_row(tmp_path):
+    """Momentum begins as the gradient, so that signs of zeros are seen."""
+    text = load_grid().step_text("momentum", 512, 1)
+    x = np.ones((1, 512), np.float32)
+    x[0, ::3] = 0
+    zeros = np.zeros((512, 512), np.float32)
+    given = {
+        "w": zeros, "state.w.momentum_buffer": zeros, "state.w.initialized": np.float32(0),
+        "x": x, "dz": -np.ones((1, 512), np.float32),
+    }  # fmt: skip
+    kept = []
+    for schedule in ("baseline", "backward", "forward"):
+        got = run_step(tmp_path, text, given, 1, f"--schedule={schedule}")
+        kept.append(got["state.w.momentum_buffer"])
+        np.testing.assert_array_equal(kept[0].view(np.int32), kept[-1].view(np.int32))
+    assert not np.signbit(kept[0][:, ::3]).any()

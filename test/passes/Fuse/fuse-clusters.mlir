@@ -353,3 +353,32 @@ func.func @do_not_fuse_two_readers(%w: tensor<4x4xf32>, %g: tensor<4x4xf32>, %z:
   } : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
   return %r#0, %r#1, %r#2 : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
 }
+
+// -----
+
+// One row of a batch: an element of the gradient is one product, which the update makes
+// where it needs it. The product adds it to zero, which makes +0 of -0.
+
+// CHECK-LABEL: func.func @outer_product
+// CHECK-SAME:    %[[X:[^:]*]]: tensor<1x64xf32>, %[[DY:[^:]*]]: tensor<1x16xf32>
+// CHECK:         scf.forall
+// CHECK-DAG:       %[[XS:.*]] = tensor.extract_slice %[[X]][0, %{{.*}}] [1, 16] [1, 1]
+// CHECK-NOT:       linalg.matmul
+// CHECK:           linalg.generic {{.*}} ins(%{{.*}}, %[[XS]], %[[DY]] : tensor<f32>, tensor<1x16xf32>, tensor<1x16xf32>)
+// CHECK:           ^bb0(%[[LR:.*]]: f32, %[[A:.*]]: f32, %[[B:.*]]: f32, %[[W:.*]]: f32):
+// CHECK:             %[[P:.*]] = arith.mulf %[[A]], %[[B]]
+// CHECK:             %[[G:.*]] = arith.addf %[[P]], %cst
+// CHECK:             arith.mulf %[[LR]], %[[G]]
+func.func @outer_product(%x: tensor<1x64xf32>, %dy: tensor<1x16xf32>, %w: tensor<64x16xf32>) -> tensor<64x16xf32> {
+  %r = train.cluster <backward> ins(%x, %dy, %w : tensor<1x64xf32>, tensor<1x16xf32>, tensor<64x16xf32>) {
+  ^bb0(%a: tensor<1x64xf32>, %b: tensor<1x16xf32>, %p: tensor<64x16xf32>):
+    %c0 = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<64x16xf32>
+    %f = linalg.fill ins(%c0 : f32) outs(%e : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %g = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+        ins(%a, %b : tensor<1x64xf32>, tensor<1x16xf32>) outs(%f : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %n = train.sgd ins(%g : tensor<64x16xf32>) outs(%p : tensor<64x16xf32>) {lr = 0.1 : f64}
+    train.yield %n : tensor<64x16xf32>
+  } : tensor<64x16xf32>
+  return %r : tensor<64x16xf32>
+}
