@@ -51,6 +51,10 @@ FailureOr<TargetOptions> run::targetFor(ModuleOp module,
     caches.l1Bytes = options.caches.l1Bytes;
   if (options.caches.l2Bytes)
     caches.l2Bytes = options.caches.l2Bytes;
+  if (caches.l2Bytes < caches.l1Bytes)
+    return module.emitError("the second cache would have ")
+           << caches.l2Bytes << " bytes, fewer than the first, which has "
+           << caches.l1Bytes << "; give both --l1-bytes and --l2-bytes";
   setCaches(*target, caches);
   target->blockParameters = options.layout == Layout::Auto;
   target->epilogues = options.epilogues;

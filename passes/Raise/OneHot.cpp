@@ -71,6 +71,13 @@ static OpOperand *inputOf(const Frame &frame, Value value) {
              : nullptr;
 }
 
+/// Whether the body of `op` can be written elsewhere, an op at a time, or left out.
+static bool isPlain(linalg::GenericOp op) {
+  return llvm::all_of(*op.getBody(), [](Operation &inner) {
+    return inner.getNumRegions() == 0 && isMemoryEffectFree(&inner);
+  });
+}
+
 /// Where `value` is an element of a mask or of what a mask selects, what makes it,
 /// in the body that does. What reads a tensor as large as itself stays apart.
 static std::optional<Scalar> enter(const Frame &frame, Value value) {
@@ -78,7 +85,8 @@ static std::optional<Scalar> enter(const Frame &frame, Value value) {
   auto mask = input ? input->get().getDefiningOp<linalg::GenericOp>()
                     : linalg::GenericOp();
   if (!mask || mask->getNumResults() != 1 || mask.getNumReductionLoops() ||
-      !mask.hasPureTensorSemantics() || mask.hasDynamicShape())
+      !mask.hasPureTensorSemantics() || mask.hasDynamicShape() ||
+      !isPlain(mask))
     return std::nullopt;
   int64_t count = ShapedType::getNumElements(mask.getStaticLoopRanges());
   for (Value read : mask.getInputs()) {
@@ -116,10 +124,9 @@ static bool isFixed(const Frame &frame, Value value, unsigned loop) {
     return true;
   if (auto index = dyn_cast<linalg::IndexOp>(def))
     return !frame.loops[index.getDim()].isFunctionOfDim(loop);
-  return def->getNumRegions() == 0 && isPure(def) &&
-         llvm::all_of(def->getOperands(), [&](Value operand) {
-           return isFixed(frame, operand, loop);
-         });
+  return llvm::all_of(def->getOperands(), [&](Value operand) {
+    return isFixed(frame, operand, loop);
+  });
 }
 
 /// Whether `value` is the number of the iteration of the sum's `loop`, in an
@@ -202,7 +209,7 @@ static bool canLeave(const Frame &frame, unsigned loop) {
 
 static std::optional<SelectedSum> match(linalg::GenericOp op) {
   if (!op.hasPureTensorSemantics() || op.hasDynamicShape() ||
-      op->getNumResults() != 1 || !op.getNumReductionLoops() ||
+      op->getNumResults() != 1 || !op.getNumReductionLoops() || !isPlain(op) ||
       !startsAtZero(op))
     return std::nullopt;
   auto sum = op.getBody()

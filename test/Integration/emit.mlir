@@ -59,7 +59,7 @@
 // FOLDER: error: -o={{.*}}: is
 // FOLDER: code 2
 // RUN: %{exit} --random-inputs -o %t/x | FileCheck %s --check-prefix=ALONE
-// ALONE: error: --o needs --emit
+// ALONE: error: -o needs --emit
 // ALONE: code 2
 // RUN: %{exit} --emit=asm -e judge | FileCheck %s --check-prefix=ENTRY
 // ENTRY: judge

@@ -281,6 +281,11 @@ static bool given(const cl::Option &option) {
   return option.getNumOccurrences() != 0;
 }
 
+/// As it is written on a command line.
+static std::string nameOf(cl::Option &option) {
+  return ((option.ArgStr.size() == 1 ? "-" : "--") + option.ArgStr).str();
+}
+
 /// The first option that says nothing beside the others, as a message.
 static std::string idleOption() {
   std::pair<cl::Option &, cl::Option &> needs[] = {
@@ -288,7 +293,7 @@ static std::string idleOption() {
       {evalEvery, evalName}, {block, compareFlag}, {output, emitFormat}};
   for (auto &[option, other] : needs)
     if (given(option) && !given(other))
-      return ("--" + option.ArgStr + " needs --" + other.ArgStr).str();
+      return nameOf(option) + " needs " + nameOf(other);
   cl::Option *notCompared[] = {
       &saveDir,  &resumeDir,     &resultsFile, &logFile,   &evalName,
       &schedule, &printSchedule, &checkFinite, &epilogues, &sideBySide};
@@ -302,7 +307,7 @@ static std::string idleOption() {
        {&entry, &evalName, &resultsFile, &logFile, &reportFile, &saveDir,
         &resumeDir, &output})
     if (given(*text) && text->empty())
-      return ("--" + text->ArgStr + "= names nothing; leave it out").str();
+      return nameOf(*text) + "= names nothing; leave it out";
   for (cl::opt<unsigned> *number : {&keep, &saveEvery, &evalEvery, &block})
     if (given(*number) && *number == 0)
       return ("--" + number->ArgStr + "=0 asks for nothing; leave it out")

@@ -156,3 +156,58 @@ func.func @not_from_zero(%x: tensor<8x10xf32>, %label: tensor<8xi64>, %first: te
   } -> tensor<8xf32>
   return %r : tensor<8xf32>
 }
+
+// -----
+
+#rows = affine_map<(d0, d1) -> (d0)>
+#all = affine_map<(d0, d1) -> (d0, d1)>
+
+// What has regions, or an effect, stays where it is.
+// CHECK-LABEL: @regions
+// CHECK: iterator_types = ["parallel", "reduction"]
+// CHECK: scf.if
+func.func @regions(%x: tensor<8x10xf32>, %label: tensor<8xi64>) -> tensor<8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %r = linalg.generic {indexing_maps = [#rows, #all, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%label, %x : tensor<8xi64>, tensor<8x10xf32>) outs(%z : tensor<8xf32>) {
+  ^bb0(%l: i64, %v: f32, %out: f32):
+    %i = linalg.index 1 : index
+    %class = arith.index_cast %i : index to i64
+    %is = arith.cmpi eq, %class, %l : i64
+    %positive = arith.cmpf ogt, %v, %zero : f32
+    %t = scf.if %positive -> f32 {
+      %exp = math.exp %v : f32
+      scf.yield %exp : f32
+    } else {
+      scf.yield %v : f32
+    }
+    %s = arith.select %is, %t, %zero : f32
+    %sum = arith.addf %out, %s : f32
+    linalg.yield %sum : f32
+  } -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
+
+// CHECK-LABEL: @effects
+// CHECK: iterator_types = ["parallel", "reduction"]
+// CHECK: cf.assert
+func.func @effects(%x: tensor<8x10xf32>, %label: tensor<8xi64>) -> tensor<8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %r = linalg.generic {indexing_maps = [#rows, #all, #rows], iterator_types = ["parallel", "reduction"]}
+      ins(%label, %x : tensor<8xi64>, tensor<8x10xf32>) outs(%z : tensor<8xf32>) {
+  ^bb0(%l: i64, %v: f32, %out: f32):
+    %i = linalg.index 1 : index
+    %class = arith.index_cast %i : index to i64
+    %is = arith.cmpi eq, %class, %l : i64
+    %ordered = arith.cmpf ord, %v, %v : f32
+    cf.assert %ordered, "not a number"
+    %s = arith.select %is, %v, %zero : f32
+    %sum = arith.addf %out, %s : f32
+    linalg.yield %sum : f32
+  } -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
