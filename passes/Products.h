@@ -16,15 +16,22 @@
 
 namespace plait {
 
+/// Whether all loops that are not reduced index all operands.
+inline bool readsFactorsOnce(mlir::linalg::LinalgOp op) {
+  llvm::SmallVector<unsigned> loops;
+  op.getParallelDims(loops);
+  return llvm::all_of(op.getIndexingMapsArray(), [&](mlir::AffineMap map) {
+    return llvm::all_of(
+        loops, [&](unsigned loop) { return map.isFunctionOfDim(loop); });
+  });
+}
+
 /// Whether register tiles and threads divide `op` as a product. A sum of products
 /// for each element of what it makes, as in the gradients of batch-norm and
-/// layer-norm, has no rows or columns to be divided by, and reads each factor once:
-/// it is a reduction like others.
+/// layer-norm, has no rows or columns to be divided by: it is a reduction like
+/// others.
 inline bool isProductOfMatrices(mlir::linalg::LinalgOp op) {
-  if (!mlir::linalg::isaContractionOpInterface(op))
-    return false;
-  auto dims = mlir::linalg::inferContractionDims(op);
-  return failed(dims) || !dims->m.empty() || !dims->n.empty();
+  return mlir::linalg::isaContractionOpInterface(op) && !readsFactorsOnce(op);
 }
 
 } // namespace plait

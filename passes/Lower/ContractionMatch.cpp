@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Products.h"
 #include "ContractionPlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -72,21 +73,10 @@ static bool isMultiplyAdd(Block &body) {
   return lhs && rhs && lhs != rhs && lhs != acc && rhs != acc;
 }
 
-/// Whether every loop that is not reduced indexes both operands.
-static bool isSumPerElement(linalg::LinalgOp op) {
-  return op.getNumParallelLoops() > 0 &&
-         llvm::all_of(op.getIndexingMapsArray(), [&](AffineMap map) {
-           SmallVector<unsigned> loops;
-           op.getParallelDims(loops);
-           return llvm::all_of(
-               loops, [&](unsigned loop) { return map.isFunctionOfDim(loop); });
-         });
-}
-
 bool plait::isContractionCandidate(linalg::LinalgOp op) {
   return op.getNumDpsInputs() == 2 && op.getNumDpsInits() == 1 &&
          op.getNumReductionLoops() > 0 && isMultiplyAdd(*op.getBlock()) &&
-         !isSumPerElement(op);
+         !(op.getNumParallelLoops() > 0 && readsFactorsOnce(op));
 }
 
 /// A contraction of f32 matrices of static shape, whose elements are those of a

@@ -167,12 +167,8 @@ static Expected<Comparison> compareSchedules(mlir::ModuleOp module,
   // One memory for all: where it lies is then no difference between schedules.
   auto memory = std::make_shared<SessionMemory>();
   for (const char *name : {"baseline", "backward", "forward"}) {
-    SessionOptions session;
-    session.entry = options.entry;
+    SessionOptions session = options.session();
     session.schedule = name;
-    session.layout = options.layout;
-    session.cpu = options.cpu;
-    session.caches = options.caches;
     auto made = Session::create(module, session, memory);
     if (failed(made))
       return Error{""};

@@ -24,16 +24,7 @@ using namespace plait::run;
 int run::runEmission(ModuleOp module, const RunOptions &options) {
   if (auto status = checkOutput("-o", options.output, true); !status)
     return fail(options, status.message());
-  SessionOptions session;
-  session.entry = options.entry;
-  session.schedule = options.schedule;
-  session.cpu = options.cpu;
-  session.layout = options.layout;
-  session.caches = options.caches;
-  session.cost = options.cost;
-  session.epilogues = options.epilogues;
-  session.sideBySide = options.sideBySide;
-  auto code = emitStep(module, session, *options.emit);
+  auto code = emitStep(module, options.session(), *options.emit);
   if (failed(code))
     return kUsage;
   if (options.output.empty()) {

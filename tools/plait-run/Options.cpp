@@ -404,6 +404,20 @@ static std::string contradiction() {
   return checkBackend();
 }
 
+SessionOptions RunOptions::session() const {
+  SessionOptions session;
+  session.entry = entry;
+  session.schedule = schedule;
+  session.cpu = cpu;
+  session.layout = layout;
+  session.caches = caches;
+  session.cost = cost;
+  session.epilogues = epilogues;
+  session.sideBySide = sideBySide;
+  session.eval = eval;
+  return session;
+}
+
 std::optional<RunOptions> run::parseOptions(int argc, char **argv) {
   (void)onlyOurOptions;
   cl::HideUnrelatedOptions(

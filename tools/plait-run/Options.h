@@ -60,6 +60,9 @@ struct RunOptions {
   bool checkFinite = true, printSchedule = false;
   bool compare = false;
   unsigned block = 0;
+
+  /// What of them says how the step is compiled.
+  SessionOptions session() const;
 };
 
 /// The checked options; nothing, with the error printed, where they are wrong.

@@ -306,17 +306,7 @@ int run::runTraining(ModuleOp module, const RunOptions &options,
   std::string lastSave;
   if (int code = findStart(options, tensors, info, lastSave))
     return code;
-  SessionOptions sessionOptions;
-  sessionOptions.entry = options.entry;
-  sessionOptions.schedule = options.schedule;
-  sessionOptions.cpu = options.cpu;
-  sessionOptions.layout = options.layout;
-  sessionOptions.caches = options.caches;
-  sessionOptions.cost = options.cost;
-  sessionOptions.epilogues = options.epilogues;
-  sessionOptions.sideBySide = options.sideBySide;
-  sessionOptions.eval = options.eval;
-  auto session = Session::create(module, sessionOptions);
+  auto session = Session::create(module, options.session());
   if (failed(session))
     return kUsage;
   if (options.printSchedule)
